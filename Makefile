@@ -34,7 +34,7 @@ lint: $(READY_DEV) $(THIRD_PARTY) ## ruff, mypy, import-linter, buf, freshness o
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/buf format --diff --exit-code protos/csms
+	$(BIN)/buf format --diff --exit-code --path protos/csms
 	$(BIN)/buf lint
 	$(BIN)/python -m deploy.protos --check
 
@@ -42,7 +42,7 @@ lint: $(READY_DEV) $(THIRD_PARTY) ## ruff, mypy, import-linter, buf, freshness o
 format: $(READY_DEV) ## Format Python and protos
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/buf format -w protos/csms
+	$(BIN)/buf format -w --path protos/csms
 
 .PHONY: proto
 proto: $(READY_DEV) $(THIRD_PARTY) ## Generate protos/gen from protos/csms
