@@ -1,0 +1,1 @@
+"""Starts voltmesh: the embedded runner, Envoy's configuration, what is made from the protos."""
