@@ -1,0 +1,1 @@
+"""Who may charge: id tags and their groups."""

@@ -1,0 +1,1 @@
+"""Mechanism that all processes share: no charging rule lives here."""

@@ -1,0 +1,88 @@
+"""Access to a service's own schema in PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import psycopg
+from sqlalchemy import exc, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from servicekit.errors import DatabaseUnavailable
+
+_RETRY_AFTER = timedelta(seconds=1)
+_POOL_WAIT_S = 10.0
+_CONNECT_TIMEOUT_S = 5
+
+
+class Database:
+    """A pool of connections whose search path is one schema.
+
+    Args:
+        url: postgresql:// URL of the database.
+        schema: The schema that the service owns.
+        pool_size: Connections kept; a request waits for one at most ten seconds.
+        timeout_s: Seconds after which a statement is given up.
+    """
+
+    def __init__(self, url: str, schema: str, *, pool_size: int = 8, timeout_s: float = 20) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            driver_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=_POOL_WAIT_S,
+            connect_args={
+                "connect_timeout": _CONNECT_TIMEOUT_S,
+                "application_name": f"voltmesh-{schema}",
+                "options": f"-c search_path={schema} -c statement_timeout={int(timeout_s * 1000)}"
+                " -c timezone=UTC",
+            },
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction; it is committed when the block ends and rolled back when it raises.
+
+        Raises:
+            DatabaseUnavailable: The database cannot be reached, stops, or has no room.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except (exc.SQLAlchemyError, psycopg.Error, OSError) as error:
+            if not is_outage(error):
+                raise
+            raise DatabaseUnavailable(
+                "The database cannot be reached now; try again.", retry_after=_RETRY_AFTER
+            ) from error
+
+    async def check(self) -> None:
+        """Do the least that proves the database to be there.
+
+        Raises:
+            DatabaseUnavailable: It is not.
+        """
+        async with self.transaction() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+
+def driver_url(url: str) -> str:
+    """Return the URL with the driver that SQLAlchemy is to use."""
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def is_outage(error: Exception) -> bool:
+    """Tell whether an error means that the database is away, and not that a statement is wrong.
+
+    Operational errors are the server's troubles: no connection, shutdown, no disk space, too many
+    connections, a statement that took too long (PostgreSQL, appendix A, classes 08, 53 and 57).
+    """
+    if isinstance(error, exc.DBAPIError):
+        return error.connection_invalidated or isinstance(
+            error, exc.OperationalError | exc.InterfaceError
+        )
+    return isinstance(error, exc.TimeoutError | psycopg.OperationalError | OSError)

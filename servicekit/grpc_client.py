@@ -1,0 +1,21 @@
+"""Channels to the other processes of the installation."""
+
+import grpc
+
+_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+CHANNEL_OPTIONS = (
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 3_000),
+    # Proxies of the environment are for the internet, not for our own processes.
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+def open_channel(address: str) -> grpc.aio.Channel:
+    """Return a channel that connects, and connects again, by itself."""
+    return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)

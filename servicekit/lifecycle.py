@@ -1,0 +1,107 @@
+"""The life of a process: settings, logs, `serve` or `migrate`, an orderly stop at SIGTERM."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+import uvloop
+from pydantic import ValidationError
+
+from servicekit.config import ProcessConfig, ServiceConfig
+from servicekit.grpc_server import Check, GrpcServer, Registration
+from servicekit.logs import configure_logs
+from servicekit.migrations import upgrade
+from servicekit.telemetry import Tracing
+
+log = structlog.get_logger()
+
+_STOP_GRACE_S = 4.0
+
+Closer = Callable[[], Awaitable[None]]
+AnyConfig = TypeVar("AnyConfig", bound=ProcessConfig)
+AnyServiceConfig = TypeVar("AnyServiceConfig", bound=ServiceConfig)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a service's wiring puts together.
+
+    Attributes:
+        registrations: The servicers of its gRPC server.
+        check: Raises when something that the service needs is away.
+        drain: Called first at a stop, while the server still answers.
+        close: Called last, in order.
+    """
+
+    registrations: Sequence[Registration]
+    check: Check
+    drain: Sequence[Closer] = field(default=())
+    close: Sequence[Closer] = field(default=())
+
+
+def run_service(
+    name: str,
+    config_type: type[AnyServiceConfig],
+    build: Callable[[AnyServiceConfig, Tracing], Service],
+    *,
+    schema: str,
+    migrations: Path,
+) -> None:
+    """Run a service's command line: nothing or `serve` to serve, `migrate` to update its schema."""
+    command = sys.argv[1] if len(sys.argv) > 1 else "serve"
+    config = read_config(config_type)
+    configure_logs(name, config.log_level, config.log_format)
+    if command == "migrate":
+        upgrade(config.database_url, schema, migrations)
+    elif command == "serve":
+        uvloop.run(_serve(name, config, build))
+    else:
+        sys.exit(f"{name}: unknown command {command!r}; use serve or migrate")
+
+
+def read_config(config_type: type[AnyConfig]) -> AnyConfig:
+    """Return the settings of the environment; end the process with one clear line each if wrong."""
+    try:
+        return config_type()
+    except ValidationError as error:
+        for problem in error.errors():
+            setting = "CSMS_" + "_".join(str(part) for part in problem["loc"]).upper()
+            sys.stderr.write(f"{setting}: {problem['msg']}; see docs/configuration.md\n")
+        sys.exit(2)
+
+
+async def _serve(
+    name: str,
+    config: AnyServiceConfig,
+    build: Callable[[AnyServiceConfig, Tracing], Service],
+) -> None:
+    stopping = stop_signal()
+    tracing = Tracing(name, config.otlp_endpoint)
+    service = build(config, tracing)
+    server = GrpcServer(config.listen, service.registrations, service.check, tracing)
+    await server.start()
+    await stopping.wait()
+    log.info("stopping")
+    await _call_each(service.drain)
+    await server.stop(_STOP_GRACE_S)
+    await _call_each(service.close)
+    tracing.close()
+
+
+def stop_signal() -> asyncio.Event:
+    """Return an event that SIGTERM or SIGINT sets."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _call_each(closers: Sequence[Closer]) -> None:
+    for closer in closers:
+        await closer()
