@@ -18,8 +18,8 @@ Result = TypeVar("Result")
 class GroupCommit(Generic[Item, Result]):
     """Commits items together and gives each its own result.
 
-    When a batch fails for another reason than an outage, its items are committed one by one, so that
-    an item that cannot be stored fails alone.
+    When a batch fails for another reason than an outage, its items are committed one by one, so
+    that an item that cannot be stored fails alone.
 
     Args:
         commit: Stores the items in one transaction and returns a result for each, in order.

@@ -10,7 +10,7 @@ IdSource = Callable[[], uuid.UUID]
 
 
 def time_ordered_uuid() -> uuid.UUID:
-    """Return a UUID of version 7 (RFC 9562, 5.7): sorted by creation, so that indexes stay dense."""
+    """Return a UUID of version 7 (RFC 9562, 5.7): sorted by creation, so indexes stay dense."""
     milliseconds = time.time_ns() // 1_000_000
     random_bits = secrets.randbits(74)
     value = (milliseconds & (1 << 48) - 1) << 80

@@ -1,12 +1,13 @@
 """What happens around every gRPC call, as a list that one can read.
 
-Validation is not in the list: requests are *parsed* by their service's `convert` module, which alone
-knows every rule and can therefore report all violations of a request together (`servicekit.parsing`).
+Validation is not in the list: requests are *parsed* by their service's `convert` module, which
+alone knows every rule and can therefore report all violations of a request together
+(`servicekit.parsing`).
 """
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
@@ -19,7 +20,7 @@ from servicekit.telemetry import SpanKind, Tracing
 
 log = structlog.get_logger()
 
-Context = grpc.aio.ServicerContext[Any, Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Proceed = Callable[[], Awaitable[Any]]
 _QUIET = ("/grpc.health.v1.", "/grpc.reflection.")
 
@@ -33,11 +34,9 @@ class AroundInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]
-        ],
+        continuation: Any,
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> Any:
         """Wrap the handler of the method."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
@@ -47,7 +46,7 @@ class AroundInterceptor(grpc.aio.ServerInterceptor):
             return self._streaming(handler, method)
         return self._unary(handler, method)
 
-    def _unary(self, handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
+    def _unary(self, handler: Any, method: str) -> Any:
         inner = handler.unary_unary
 
         async def call(request: Any, context: Context) -> Any:
@@ -57,7 +56,7 @@ class AroundInterceptor(grpc.aio.ServerInterceptor):
             call, handler.request_deserializer, handler.response_serializer
         )
 
-    def _streaming(self, handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
+    def _streaming(self, handler: Any, method: str) -> Any:
         inner = handler.stream_stream or handler.unary_stream
 
         async def call(request: Any, context: Context) -> None:

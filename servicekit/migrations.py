@@ -6,7 +6,7 @@ Several replicas may start at once: an advisory lock lets one migrate while the 
 import hashlib
 from pathlib import Path
 
-from alembic import command
+from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, create_engine, text
 
@@ -37,8 +37,6 @@ def upgrade(url: str, schema: str, folder: Path) -> None:
 
 def run_environment() -> None:
     """Do what an Alembic `env.py` does, on the connection that `upgrade` holds."""
-    from alembic import context
-
     attributes = context.config.attributes
     context.configure(
         connection=attributes["connection"],

@@ -1,7 +1,7 @@
 """Pages of a list (AIP-158): newest first, continued by an opaque token.
 
-A token holds the sort key of the last row and a digest of the filters, so that a page is found by an
-index however far down the list it is, and a token is refused when the filters have changed.
+A token holds the sort key of the last row and a digest of the filters, so that a page is found by
+an index however far down the list it is, and a token is refused when the filters have changed.
 """
 
 import base64

@@ -4,13 +4,13 @@
         tag = field("id_tag_id", IdTagText, request.id_tag_id)
         limit = field("id_tag.max_active_transactions", ActiveLimit, request.id_tag.max_…)
 
-Each parser is a value object's constructor or a function; it refuses with `ValueError`. The violations
-of all fields leave the block together, as one `InvalidRequest` (AIP-193 `BadRequest`).
+Each parser is a value object's constructor or a function; it refuses with `ValueError`. The
+violations of all fields leave the block together, as one `InvalidRequest` (AIP-193 `BadRequest`).
 """
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TypeVar, cast
+from typing import Self, TypeVar, cast
 
 from servicekit.errors import InvalidRequest, Violation
 
@@ -24,7 +24,7 @@ class Parsing:
     def __init__(self) -> None:
         self._violations: list[Violation] = []
 
-    def __enter__(self) -> "Parsing":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -36,8 +36,8 @@ class Parsing:
     def __call__(self, field: str, parse: Callable[[Raw], Parsed], value: Raw) -> Parsed:
         """Return the parsed value, or note the violation.
 
-        After a violation the value returned is None in disguise: nothing may use it before the block
-        is left, and leaving the block raises.
+        After a violation the value returned is None in disguise: nothing may use it before the
+        block is left, and leaving the block raises.
         """
         try:
             return parse(value)

@@ -28,8 +28,8 @@ class _Pending:
 class CallClient:
     """Sends calls to one service and returns their answers.
 
-    `run` holds the stream. When it breaks, every call that is not answered is sent again on the next
-    one until its deadline: a restart of the service is a pause, not an error.
+    `run` holds the stream. When it breaks, every call that is not answered is sent again on the
+    next one until its deadline: a restart of the service is a pause, not an error.
 
     Args:
         name: The service's name, for logs.

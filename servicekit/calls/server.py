@@ -1,12 +1,11 @@
 """A service's half of `CallService.Exchange`."""
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
@@ -21,7 +20,6 @@ from servicekit.telemetry import SpanKind, Tracing
 log = structlog.get_logger()
 
 MAX_BATCH = 256
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RETRY_MARGIN_S = 2.0
 """An answer needs this much time to reach the charge point before it gives up."""
 
@@ -41,7 +39,9 @@ class CallContext:
 Handler = Callable[[CallContext, Any], Awaitable[Message | None]]
 """Returns the response to a charge point's request, or None to confirm a gateway's report."""
 
-ExchangeContext = grpc.aio.ServicerContext[call_pb2.ExchangeRequest, call_pb2.ExchangeResponse]
+ExchangeContext: TypeAlias = (
+    "grpc.aio.ServicerContext[call_pb2.ExchangeRequest, call_pb2.ExchangeResponse]"
+)
 
 
 class CallServer(call_pb2_grpc.CallServiceServicer):
@@ -68,7 +68,6 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
     ) -> None:
         self._handlers, self._clock, self._tracing = handlers, clock, tracing
         self._max_in_flight = max_in_flight
-        self._draining = asyncio.Event()
         self._streams: set[_Stream] = set()
 
     def register(self, server: grpc.aio.Server) -> str:
@@ -80,20 +79,22 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
         self,
         request_iterator: AsyncIterator[call_pb2.ExchangeRequest],
         context: ExchangeContext,
-    ) -> None:
+    ) -> AsyncIterator[call_pb2.ExchangeResponse]:
         """Serve one gateway until its stream ends or this service stops."""
         stream = _Stream(self._answer, self._max_in_flight)
         self._streams.add(stream)
         try:
-            await stream.serve(request_iterator, context, self._draining)
+            async for answers in stream.batches(request_iterator):
+                yield call_pb2.ExchangeResponse(answers=answers)
         finally:
             self._streams.discard(stream)
 
     async def drain(self) -> None:
         """Read no more calls, answer those that are being worked on, end the streams."""
-        self._draining.set()
-        while self._streams:
-            await asyncio.gather(*(stream.ended.wait() for stream in list(self._streams)))
+        streams = list(self._streams)
+        for stream in streams:
+            stream.stop_reading()
+        await asyncio.gather(*(stream.ended.wait() for stream in streams))
 
     async def _answer(self, call: call_pb2.Call) -> call_pb2.Answer:
         name, payload = _payload(call)
@@ -103,8 +104,8 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
             return self._failed(call, name, error)
         except Exception:
             log.exception("call_failed", action=name, **_identity(call))
-            error = InternalError("An internal error occurred; it has been logged.")
-            return call_pb2.Answer(sequence=call.sequence, error=to_status(error))
+            defect = InternalError("An internal error occurred; it has been logged.")
+            return call_pb2.Answer(sequence=call.sequence, error=to_status(defect))
         return _succeeded(call.sequence, name, response)
 
     def _handler(self, name: str) -> Handler:
@@ -158,78 +159,62 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
 
 
 class _Stream:
-    """One gateway's stream: a reader that starts calls and a writer that sends batches."""
+    """One gateway's stream: a reader that starts calls, and the answers in batches."""
 
     def __init__(
-        self,
-        answer: Callable[[call_pb2.Call], Awaitable[call_pb2.Answer]],
-        max_in_flight: int,
+        self, answer: Callable[[call_pb2.Call], Awaitable[call_pb2.Answer]], max_in_flight: int
     ) -> None:
         self._answer = answer
         self._room = asyncio.Semaphore(max_in_flight)
         self._running: set[asyncio.Task[None]] = set()
         self._ready: deque[call_pb2.Answer] = deque()
         self._wake = asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None
         self.ended = asyncio.Event()
 
-    async def serve(
-        self,
-        requests: AsyncIterator[call_pb2.ExchangeRequest],
-        context: ExchangeContext,
-        draining: asyncio.Event,
-    ) -> None:
-        writer = asyncio.create_task(self._write(context))
-        reader = asyncio.create_task(self._read(requests))
-        stop = asyncio.create_task(draining.wait())
+    async def batches(
+        self, requests: AsyncIterator[call_pb2.ExchangeRequest]
+    ) -> AsyncIterator[list[call_pb2.Answer]]:
+        """Yield answers as they become ready, until all that was read is answered."""
+        self._reader = asyncio.create_task(self._read(requests))
+        self._reader.add_done_callback(lambda _: self._wake.set())
         try:
-            await asyncio.wait({reader, stop, writer}, return_when=asyncio.FIRST_COMPLETED)
-            reader.cancel()
-            await self._finish(writer)
+            while self._running or self._ready or not self._reader.done():
+                await self._wake.wait()
+                self._wake.clear()
+                while self._ready:
+                    size = min(len(self._ready), MAX_BATCH)
+                    yield [self._ready.popleft() for _ in range(size)]
         finally:
-            for task in (reader, stop, writer):
-                task.cancel()
-            await asyncio.gather(reader, stop, writer, return_exceptions=True)
+            self._reader.cancel()
             self.ended.set()
 
-    async def _finish(self, writer: asyncio.Task[None]) -> None:
-        """Let calls that were begun be answered: their facts are being stored."""
-        if self._running:
-            await asyncio.wait(set(self._running))
-        while self._ready and not writer.done():
-            self._wake.set()
-            await asyncio.sleep(0)
+    def stop_reading(self) -> None:
+        """Take no more calls; those that were read are still answered."""
+        if self._reader is not None:
+            self._reader.cancel()
 
     async def _read(self, requests: AsyncIterator[call_pb2.ExchangeRequest]) -> None:
         async for request in requests:
             for call in request.calls:
                 await self._room.acquire()
-                task = asyncio.create_task(self._run(call))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
+                self._running.add(asyncio.create_task(self._run(call)))
 
     async def _run(self, call: call_pb2.Call) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         try:
             self._ready.append(await self._answer(call))
-            self._wake.set()
         finally:
+            self._running.discard(task)
             self._room.release()
-
-    async def _write(self, context: ExchangeContext) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            while True:
-                await self._wake.wait()
-                if not self._ready:
-                    self._wake.clear()
-                    continue
-                size = min(len(self._ready), MAX_BATCH)
-                answers = [self._ready.popleft() for _ in range(size)]
-                await context.write(call_pb2.ExchangeResponse(answers=answers))
+            self._wake.set()
 
 
 def _payload(call: call_pb2.Call) -> tuple[str, Message]:
     """Return the payload and its field's name; the name is empty when a newer gateway sent it."""
     carrier: Message = call
-    name = call.WhichOneof("payload") or ""
+    name: str = call.WhichOneof("payload") or ""
     if name == "request":
         carrier = call.request
         name = call.request.WhichOneof("request") or ""

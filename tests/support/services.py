@@ -1,0 +1,38 @@
+"""Services served in the test's own process, over real sockets and a real database."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+
+from servicekit.grpc_client import open_channel
+from servicekit.grpc_server import GrpcServer
+from servicekit.lifecycle import Service
+from servicekit.telemetry import Tracing
+
+NO_TRACING = Tracing("test", "")
+
+
+def free_address() -> str:
+    """Return host:port of a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def serving(service: Service, address: str) -> AsyncIterator[grpc.aio.Channel]:
+    """Serve for the length of the block and yield a channel to the service."""
+    server = GrpcServer(address, service.registrations, service.check, NO_TRACING)
+    await server.start()
+    channel = open_channel(address)
+    try:
+        yield channel
+    finally:
+        for closer in service.drain:
+            await closer()
+        await channel.close()
+        await server.stop(1)
+        for closer in service.close:
+            await closer()
