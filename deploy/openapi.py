@@ -287,15 +287,20 @@ def _schema_name(full_name: str) -> str:
     return full_name.removeprefix(f"{PACKAGE}.")
 
 
-def main() -> None:
+def write(descriptor_set: FileDescriptorSet, output: Path) -> None:
     """Write the document of a descriptor set to a file."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    output.write_text(json.dumps(openapi(descriptor_set), indent=2) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Do what the command line asks."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("output", type=Path)
     parser.add_argument("--descriptor-set", type=Path, default=Path("build/csms.binpb"))
-    arguments = parser.parse_args()
-    descriptor_set = FileDescriptorSet.FromString(arguments.descriptor_set.read_bytes())
-    document = json.dumps(openapi(descriptor_set), indent=2) + "\n"
-    arguments.output.write_text(document, encoding="utf-8")
+    options = parser.parse_args()
+    write(FileDescriptorSet.FromString(options.descriptor_set.read_bytes()), options.output)
 
 
 if __name__ == "__main__":
