@@ -12,7 +12,7 @@ cannot hold (a year before 1, an integer of 70 bits) is a `CodecError` with the 
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar, cast
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -64,8 +64,9 @@ class EnvelopeCodec(Generic[Envelope]):
 
     def __init__(self, envelope: type[Envelope]) -> None:
         self._envelope = envelope
-        self._oneof = envelope.DESCRIPTOR.oneofs[0].name
-        types = {field.name: _message_type(field) for field in envelope.DESCRIPTOR.fields}
+        descriptor = cast("Descriptor", envelope.DESCRIPTOR)
+        self._oneof = descriptor.oneofs[0].name
+        types = {field.name: _message_type(field) for field in descriptor.fields}
         self._actions = {name: _action(of) for name, of in types.items()}
         self._fields = {action: name for name, action in self._actions.items()}
         self._decode = {_action(of): _message_decoder(of) for of in types.values()}
