@@ -19,6 +19,7 @@ LOOPBACK = "127.0.0.1"
 ENVOY = (
     str(Path(sys.executable).with_name("envoy")),
     *("--log-level", "warning"),
+    *("--file-flush-interval-msec", "1000"),
     "--disable-hot-restart",  # its shared memory would tie the Envoys of one machine together
 )
 MOST_CONNECTIONS = 20_000

@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
@@ -13,6 +13,7 @@ import pytest
 
 from deploy.settings import ROOT
 from tests.integration.deploy import fake_part
+from tests.integration.deploy.waiting import eventually
 
 FREE_PORTS = (
     "PORT",
@@ -108,13 +109,6 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-
-
-async def eventually(condition: Callable[[], bool], timeout_s: float = 15) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.05)
 
 
 async def test_it_starts_in_order_and_stops_in_the_opposite_order(run: Run) -> None:
