@@ -1,0 +1,1 @@
+"""The charge points: who they are, whether they are connected, what they reported."""

@@ -1,0 +1,55 @@
+"""Settings of device_service."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from servicekit.config import ServiceConfig
+
+
+def _listed(value: Any) -> Any:
+    """Split the text of an environment variable at its commas."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+"""Words with commas between them."""
+
+
+class Config(ServiceConfig):
+    """What device_service can be told."""
+
+    unknown_charge_points: Literal["reject", "pending", "accept"] = Field(
+        "reject",
+        description="what becomes of a charge point that nobody registered: reject refuses the"
+        " handshake, pending registers it and waits for an operator, accept registers and"
+        " accepts it",
+    )
+    heartbeat_interval_s: int = Field(
+        300,
+        ge=10,
+        le=86_400,
+        description="seconds between heartbeats of charge points without an interval of their own",
+    )
+    pending_retry_interval_s: int = Field(
+        60,
+        ge=1,
+        le=86_400,
+        description="seconds that a charge point waits before it boots again while it is pending"
+        " or rejected",
+    )
+    data_transfer_vendor_ids: Listed = Field(
+        (),
+        description="vendorIds, with commas between them, whose DataTransfer is answered Accepted;"
+        " every other is answered UnknownVendorId",
+    )
+    gateway_lease_s: float = Field(
+        15,
+        gt=0,
+        le=3600,
+        description="seconds after its last beat until a gateway, and with it its charge points,"
+        " counts as lost",
+    )

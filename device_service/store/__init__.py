@@ -1,0 +1,7 @@
+"""The schema of device_service in PostgreSQL."""
+
+from device_service.store.charge_points import PostgresChargePointStore
+from device_service.store.facts import FactWriter
+from device_service.store.reports import PostgresReportStore
+
+__all__ = ["FactWriter", "PostgresChargePointStore", "PostgresReportStore"]

@@ -1,0 +1,129 @@
+"""The tables of device_service, and the two shapes of statement that all its stores use."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+from servicekit.errors import InvalidPageToken
+
+metadata = sa.MetaData()
+
+_TIME = sa.TIMESTAMP(timezone=True)
+
+
+def _columns(kind: type[sa.types.TypeEngine[Any]] | Any, *names: str) -> list[sa.Column[Any]]:
+    return [sa.Column(name, kind) for name in names]
+
+
+charge_points = sa.Table(
+    "charge_points",
+    metadata,
+    sa.Column("charge_point_id", sa.Text, primary_key=True),
+    *_columns(sa.Text, "state", "display_name"),
+    sa.Column("heartbeat_interval", sa.Interval),
+    sa.Column("subprotocol_optional", sa.Boolean),
+    *_columns(sa.Text, "vendor", "model", "serial_number", "charge_box_serial_number"),
+    *_columns(sa.Text, "firmware_version", "iccid", "imsi", "meter_type", "meter_serial_number"),
+    sa.Column("last_boot_time", _TIME),
+    *_columns(sa.Text, "firmware_status", "diagnostics_status"),
+    *_columns(_TIME, "create_time", "update_time"),
+    sa.Column("etag", sa.Text),
+)
+
+connections = sa.Table(
+    "connections",
+    metadata,
+    sa.Column("charge_point_id", sa.Text, primary_key=True),
+    sa.Column("generation", sa.BigInteger),  # grows with every connection of the charge point
+    *_columns(sa.Text, "connection_id", "gateway_id", "gateway_instance_id"),
+    *_columns(sa.Text, "remote_address", "subprotocol"),
+    *_columns(_TIME, "open_time", "last_seen_time", "close_time"),
+    sa.Column("close_code", sa.Integer),
+    sa.Column("close_reason", sa.Text),
+)
+
+gateway_instances = sa.Table(
+    "gateway_instances",
+    metadata,
+    sa.Column("gateway_instance_id", sa.Text, primary_key=True),
+    sa.Column("gateway_id", sa.Text),
+    sa.Column("beat_time", _TIME),
+)
+
+connectors = sa.Table(
+    "connectors",
+    metadata,
+    sa.Column("charge_point_id", sa.Text, primary_key=True),
+    sa.Column("connector_id", sa.Integer, primary_key=True),
+    *_columns(sa.Text, "status", "error_code", "info", "vendor_id", "vendor_error_code"),
+    *_columns(_TIME, "status_time", "receive_time", "effective_time"),
+)
+
+status_history = sa.Table(
+    "status_history",
+    metadata,
+    sa.Column("charge_point_id", sa.Text),
+    sa.Column("connector_id", sa.Integer),
+    *_columns(sa.Text, "status", "error_code", "info", "vendor_id", "vendor_error_code"),
+    *_columns(_TIME, "status_time", "receive_time", "fact_time"),
+    sa.Column("content_digest", sa.LargeBinary),
+)
+
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("notice_id", sa.Uuid, primary_key=True),
+    *_columns(sa.Text, "charge_point_id", "connection_id", "message_id", "action", "payload"),
+    sa.Column("receive_time", _TIME),
+    sa.Column("raw_frame", sa.Text),
+    sa.Column("repairs", pg.ARRAY(sa.Text)),
+    sa.Column("content_digest", sa.LargeBinary),
+)
+
+refused_handshakes = sa.Table(
+    "refused_handshakes",
+    metadata,
+    sa.Column("charge_point_id", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, primary_key=True),
+    sa.Column("remote_address", sa.Text),
+    *_columns(_TIME, "first_refuse_time", "last_refuse_time"),
+    sa.Column("refuse_count", sa.BigInteger),
+)
+
+
+def given(table: sa.Table, rows: Sequence[Mapping[str, Any]], *names: str) -> sa.TableValuedAlias:
+    """Return rows as something to select from: one array a column, whatever their number.
+
+    So the statement's text is always the same, and its plan is prepared once.
+    """
+    columns = [table.c[name] for name in names or rows[0]]
+    arrays = [
+        sa.cast([row[column.name] for row in rows], pg.ARRAY(column.type)) for column in columns
+    ]
+    shape = [sa.column(column.name, column.type) for column in columns]
+    return sa.func.unnest(*arrays).table_valued(*shape, name="given").render_derived()
+
+
+def insert_given(table: sa.Table, rows: Sequence[Mapping[str, Any]], *order: str) -> pg.Insert:
+    """Return the insertion of rows, in the order of a key so that writers do not deadlock."""
+    source = given(table, rows)
+    select = sa.select(source).order_by(*(source.c[name] for name in order))
+    return pg.insert(table).from_select(list(rows[0]), select)
+
+
+def time_key(value: str) -> datetime:
+    """Return the time that stands in a page token.
+
+    Raises:
+        InvalidPageToken: It is none.
+    """
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InvalidPageToken("The page token is not one that this list made.")
+    return time
