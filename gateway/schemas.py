@@ -9,8 +9,8 @@ import orjson
 
 Path: TypeAlias = tuple[str | int, ...]
 
-INT64_MIN: Final = -(2**63)
-INT64_MAX: Final = 2**63 - 1
+WIDE_INTEGERS: Final = frozenset({"meterStart", "meterStop", "reservationId", "transactionId"})
+"""Integers that the services take with 64 bits; all others have 32."""
 
 
 class SchemaError(NamedTuple):
@@ -72,8 +72,8 @@ class PayloadValidator:
 class Schemas:
     """The request and response schema of every action of OCPP 1.6 and its security extension.
 
-    They are those of the `ocpp` package with one addition: an integer must fit into 64 bits,
-    because no service could store another.
+    They are those of the `ocpp` package with one addition: an integer must fit into the bits that
+    its protobuf field has, because no service could take another.
     """
 
     def __init__(self) -> None:
@@ -113,18 +113,18 @@ def _read_schemas() -> Iterator[tuple[str, dict[str, Any]]]:
     for file in folder.iterdir():
         if file.name.endswith(".json"):
             text = file.read_text(encoding="utf-8-sig")  # some of the files have a mark
-            yield file.name.removesuffix(".json"), _with_int64_limits(orjson.loads(text))
+            yield file.name.removesuffix(".json"), _with_limits(orjson.loads(text))
 
 
-def _with_int64_limits(schema: Any) -> Any:
+def _with_limits(schema: Any, name: str = "") -> Any:
     if isinstance(schema, list):
-        return [_with_int64_limits(item) for item in schema]
+        return [_with_limits(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    limited = {name: _with_int64_limits(value) for name, value in schema.items()}
+    limited = {key: _with_limits(value, key) for key, value in schema.items()}
     if schema.get("type") == "integer":
-        limited.setdefault("minimum", INT64_MIN)
-        limited.setdefault("maximum", INT64_MAX)
+        bound = 2**63 if name in WIDE_INTEGERS else 2**31
+        limited |= {"minimum": max(-bound, schema.get("minimum", -bound)), "maximum": bound - 1}
     return limited
 
 

@@ -1,9 +1,8 @@
 """Rules for values of another JSON type than the schema's."""
 
+import json
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
-
-import orjson
 
 from gateway.repair.document import Fault
 from gateway.repair.tables import JSON_TEXTS, REGISTERS
@@ -126,4 +125,5 @@ def _number(value: Any) -> int | float | None:
 
 
 def _dumps(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    # Not orjson: it refuses integers beyond 64 bits.
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -69,4 +69,4 @@ def plain(word: str) -> str:
 
 def _says_nothing(fault: Fault) -> bool:
     sample = fault.document.get(fault.path[:-1])
-    return fault.name == "unit" and sample.get("measurand") in UNITLESS_MEASURANDS
+    return fault.name == "unit" and str(sample.get("measurand")) in UNITLESS_MEASURANDS

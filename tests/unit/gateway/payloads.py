@@ -39,7 +39,7 @@ def _of_type(schema: dict[str, Any], root: dict[str, Any]) -> st.SearchStrategy[
         case "string":
             return TIMES if schema.get("format") == "date-time" else _texts(schema)
         case "integer":
-            return st.integers(schema.get("minimum", -(2**63)), 2**63 - 1)
+            return st.integers(schema.get("minimum", -(2**31)), 2**31 - 1)
         case "number":
             return st.integers(-10_000, 10_000).map(lambda tenths: tenths / 10)
     return st.booleans()

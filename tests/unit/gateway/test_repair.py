@@ -363,6 +363,11 @@ def test_an_answer_is_repaired_as_a_call_is() -> None:
     assert repaired.violations == ()
 
 
+def test_an_integer_of_any_size_may_stand_in_a_text() -> None:
+    repaired = repair("StatusNotification", STATUS | {"info": [2**64]})
+    assert repaired.payload["info"] == "[18446744073709551616]"
+
+
 def test_every_rule_says_what_it_does_and_where_it_was_seen() -> None:
     rules = {rule for rules in RULES.values() for rule in rules}
     assert all(rule.__doc__ for rule in rules)
@@ -408,3 +413,22 @@ def test_one_bad_member_never_makes_repair_raise(
     payload = data.draw(payloads(action))
     name = data.draw(st.sampled_from([*payload, "unknown"]))
     assert is_settled(action, repair(action, payload | {name: junk}))
+
+
+MEMBER_NAMES = st.sampled_from(["value", "Value", "unit", "measurand", "phase", "context"])
+
+
+@given(st.lists(JSON, max_size=3), st.dictionaries(MEMBER_NAMES, JSON))
+def test_no_sample_makes_repair_raise_or_costs_a_good_one(
+    junk: list[Any], sample: dict[str, Any]
+) -> None:
+    repaired = repair("MeterValues", meter_values(GOOD, *junk, sample))
+    assert is_settled("MeterValues", repaired)
+    assert repaired.violations == ()
+    assert samples_of(repaired)[0] == GOOD
+
+
+@pytest.mark.parametrize("name", ["unit", "phase"])
+def test_a_word_beside_an_unreadable_measurand_does_no_harm(name: str) -> None:
+    sample = {"value": "1", "measurand": [], name: "0"}
+    assert samples_of(repair("MeterValues", meter_values(GOOD, sample))) == [GOOD]

@@ -40,7 +40,8 @@ def test_a_valid_payload_has_no_errors(schemas: Schemas) -> None:
         ({"timestamp": "2026-01-02T03:04:05"}, ("timestamp",), "format", "date-time"),
         ({"connectorId": "1"}, ("connectorId",), "type", ["integer"]),
         ({"connectorId": 1.0}, ("connectorId",), "type", ["integer"]),
-        ({"connectorId": 2**63}, ("connectorId",), "maximum", 2**63 - 1),
+        ({"connectorId": 2**31}, ("connectorId",), "maximum", 2**31 - 1),
+        ({"connectorId": -(2**31) - 1}, ("connectorId",), "minimum", -(2**31)),
         ({"Info": ""}, (), "additionalProperties", ["Info"]),
     ],
 )
@@ -56,6 +57,15 @@ def test_an_error_says_where_and_what(
     assert not validator.is_valid(STATUS | change)
     assert (error.path, error.keyword) == (path, keyword)
     assert expected is None or error.expected == expected
+
+
+@pytest.mark.parametrize("name", ["transactionId", "meterStop"])
+def test_registers_and_transactions_have_64_bits(schemas: Schemas, name: str) -> None:
+    stop = {"transactionId": 1, "meterStop": 1, "timestamp": "2026-01-02T03:04:05Z"}
+    validator = schemas.request("StopTransaction")
+    assert validator.is_valid(stop | {name: 2**63 - 1})
+    assert validator.is_valid(stop | {name: -(2**63)})
+    assert not validator.is_valid(stop | {name: 2**63})
 
 
 def test_an_error_does_not_repeat_the_value(schemas: Schemas) -> None:
