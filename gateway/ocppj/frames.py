@@ -130,10 +130,12 @@ def _loads_leniently(text: str) -> Any:
     """Read what orjson refuses but a person would read.
 
     Seen: a NUL or a byte order mark around the frame, raw control characters inside texts, half of
-    a surrogate pair where a text was cut, NaN as a value. NaN becomes the text "NaN".
+    a surrogate pair where a text was cut, NaN as a value. NaN becomes the text "NaN", a number
+    that is too large for a float the text "Infinity".
     """
-    value = json.loads(text.strip(_AROUND), strict=False, parse_constant=str)
-    return json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    value = json.loads(text.strip(_AROUND), strict=False)
+    written = json.dumps(value, ensure_ascii=False).encode(errors="replace")
+    return json.loads(written, parse_constant=str)
 
 
 def _from_message(message: Any, text: str) -> Frame:

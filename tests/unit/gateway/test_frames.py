@@ -115,6 +115,7 @@ def test_an_unreadable_result_fails_the_call_of_its_id() -> None:
         ('[2,"1","DataTransfer",{"data":"a\nb"}]', "a\nb"),
         ('[2,"1","DataTransfer",{"data":"\\ud83d"}]', "?"),
         ('[2,"1","DataTransfer",{"data":NaN}]', "NaN"),
+        ('[2,"1","DataTransfer",{"data":1e999}]', "Infinity"),
     ],
 )
 def test_what_a_person_could_read_is_read(text: str, data: str) -> None:
