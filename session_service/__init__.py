@@ -1,0 +1,1 @@
+"""What was charged: sessions, meter values, and what could not be placed."""

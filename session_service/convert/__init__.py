@@ -1,0 +1,1 @@
+"""Between messages and the domain: `api` for operators, `ocpp` for charge points."""

@@ -1,0 +1,210 @@
+"""Between the charge points' messages and the domain."""
+
+import functools
+import hashlib
+import uuid
+from collections.abc import Iterable
+
+from google.protobuf.message import Message
+
+from csms.gateway.v1 import authorization_pb2, call_pb2
+from csms.ocpp.v16 import core_pb2, types_pb2
+from servicekit.calls.server import CallContext
+from servicekit.ids import IdSource
+from servicekit.timestamps import to_datetime, to_timestamp
+from session_service.convert.words import ocpp_json, words
+from session_service.domain.meter_values import MeterValue, SampleLayout, default_unit
+from session_service.domain.quarantine import QuarantineEntry, QuarantineReason
+from session_service.domain.sessions import (
+    AuthorizationStatus,
+    IdTagInfo,
+    MeterReport,
+    Receipt,
+    StartAnswer,
+    StartKey,
+    Stop,
+    TagCheck,
+)
+
+_REASON = words(core_pb2.Reason.DESCRIPTOR)
+_MEASURAND = words(types_pb2.Measurand.DESCRIPTOR)
+_PHASE = words(types_pb2.Phase.DESCRIPTOR)
+_UNIT = words(types_pb2.UnitOfMeasure.DESCRIPTOR)
+_CONTEXT = words(types_pb2.ReadingContext.DESCRIPTOR)
+_LOCATION = words(types_pb2.Location.DESCRIPTOR)
+_FORMAT = words(types_pb2.ValueFormat.DESCRIPTOR)
+_STATUS = {
+    AuthorizationStatus(word): types_pb2.AuthorizationStatus.ValueType(number)
+    for number, word in words(types_pb2.AuthorizationStatus.DESCRIPTOR).items()
+}
+_STATUS_OF = {number: status for status, number in _STATUS.items()}
+_LAYOUTS = 4096
+
+
+def receipt(context: CallContext) -> Receipt:
+    """Return how a call arrived."""
+    return Receipt(context.receive_time, context.repairs, _kept(context.raw_frame))
+
+
+def start_key(context: CallContext, request: core_pb2.StartTransactionRequest) -> StartKey:
+    """Return what identifies a start."""
+    time = to_datetime(request.timestamp)
+    return StartKey(
+        context.charge_point_id,
+        request.connector_id,
+        _kept(request.id_tag),
+        request.meter_start,
+        None if receipt(context).has_replaced(time) else time,
+    )
+
+
+def stop(context: CallContext, request: core_pb2.StopTransactionRequest) -> Stop:
+    """Return a stop; what is known about its tag is added later."""
+    arrived, time = receipt(context), to_datetime(request.timestamp)
+    reported = None if arrived.has_replaced(time) else time
+    return Stop(
+        charge_point_id=context.charge_point_id,
+        transaction_id=request.transaction_id,
+        meter_stop=request.meter_stop,
+        receipt=arrived,
+        digest=_digest(_without_times(request) if reported is None else request),
+        raw_text=lambda: arrived.raw_frame or ocpp_json(request),
+        time=reported,
+        id_tag=_kept(request.id_tag) if request.HasField("id_tag") else None,
+        reason=_REASON[request.reason] if request.HasField("reason") else None,
+        meter_values=_meter_values(request.transaction_data),
+    )
+
+
+def report(context: CallContext, request: core_pb2.MeterValuesRequest) -> MeterReport:
+    """Return a message of meter values, without those that hold no sample."""
+    return MeterReport(
+        context.charge_point_id,
+        request.connector_id,
+        request.transaction_id if request.HasField("transaction_id") else None,
+        receipt(context),
+        _meter_values(request.meter_value),
+    )
+
+
+def empty_report(context: CallContext, new_id: IdSource) -> QuarantineEntry:
+    """Return the entry of meter values of which the repair has left nothing."""
+    return QuarantineEntry(
+        new_id(),
+        context.charge_point_id,
+        "MeterValues",
+        QuarantineReason.EMPTY_METER_VALUES,
+        f"No sample could be read; repaired by {', '.join(context.repairs)}.",
+        _kept(context.raw_frame),
+        context.receive_time,
+        _occurrence(context),
+    )
+
+
+def unreadable_frame(
+    context: CallContext, frame: call_pb2.UnreadableFrame, new_id: IdSource
+) -> QuarantineEntry:
+    """Return the entry of a frame that could not be understood; each occurrence has one."""
+    return QuarantineEntry(
+        new_id(),
+        context.charge_point_id,
+        _kept(frame.action),
+        QuarantineReason.UNREADABLE_FRAME,
+        _kept(f"{frame.error_code}: {frame.reason}" if frame.error_code else frame.reason),
+        _kept(context.raw_frame),
+        context.receive_time,
+        _occurrence(context),
+    )
+
+
+def to_start_response(answer: StartAnswer) -> core_pb2.StartTransactionResponse:
+    """Return the answer to a start."""
+    return core_pb2.StartTransactionResponse(
+        id_tag_info=_to_id_tag_info(answer.id_tag_info), transaction_id=answer.transaction_id
+    )
+
+
+def to_stop_response(info: IdTagInfo | None) -> core_pb2.StopTransactionResponse:
+    """Return the answer to a stop."""
+    return core_pb2.StopTransactionResponse(id_tag_info=_to_id_tag_info(info) if info else None)
+
+
+def to_tag_check(response: authorization_pb2.CheckIdTagResponse) -> TagCheck:
+    """Return what auth_service says about a tag."""
+    info = response.id_tag_info
+    return TagCheck(
+        IdTagInfo(
+            _STATUS_OF[info.status],
+            to_datetime(info.expiry_date) if info.HasField("expiry_date") else None,
+            info.parent_id_tag if info.HasField("parent_id_tag") else None,
+        ),
+        response.max_active_transactions,
+    )
+
+
+def _to_id_tag_info(info: IdTagInfo) -> types_pb2.IdTagInfo:
+    return types_pb2.IdTagInfo(
+        expiry_date=to_timestamp(info.expire_time),
+        parent_id_tag=info.parent,
+        status=_STATUS[info.status],
+    )
+
+
+def _meter_values(messages: Iterable[types_pb2.MeterValue]) -> tuple[MeterValue, ...]:
+    return tuple([_meter_value(message) for message in messages if message.sampled_value])
+
+
+def _meter_value(message: types_pb2.MeterValue) -> MeterValue:
+    samples = message.sampled_value
+    layout = _layout(
+        tuple([(s.measurand, s.phase, s.unit, s.context, s.location, s.format) for s in samples])
+    )
+    return MeterValue(to_datetime(message.timestamp), layout, tuple([s.value for s in samples]))
+
+
+@functools.lru_cache(_LAYOUTS)
+def _layout(samples: tuple[tuple[int, int, int, int, int, int], ...]) -> SampleLayout:
+    """Return the layout of samples; 0 stands for what was absent (defaults: OCPP 1.6 7.43)."""
+    measurands = [_MEASURAND.get(sample[0], "Energy.Active.Import.Register") for sample in samples]
+    return SampleLayout(
+        tuple(measurands),
+        tuple([_PHASE.get(sample[1]) for sample in samples]),
+        tuple(
+            [
+                _UNIT.get(sample[2]) or default_unit(measurand)
+                for sample, measurand in zip(samples, measurands, strict=True)
+            ]
+        ),
+        tuple([_CONTEXT.get(sample[3], "Sample.Periodic") for sample in samples]),
+        tuple([_LOCATION.get(sample[4], "Outlet") for sample in samples]),
+        tuple([_FORMAT.get(sample[5], "Raw") for sample in samples]),
+    )
+
+
+def _kept(text: str) -> str:
+    """Return a text that PostgreSQL can hold: it knows no NUL, which is written as in JSON."""
+    return text.replace("\0", "\\u0000")
+
+
+def _without_times(request: core_pb2.StopTransactionRequest) -> core_pb2.StopTransactionRequest:
+    """Return what a stop says whenever it is received, where its times are those of receipt."""
+    copy = core_pb2.StopTransactionRequest()
+    copy.CopyFrom(request)
+    copy.ClearField("timestamp")
+    for meter_value in copy.transaction_data:
+        meter_value.ClearField("timestamp")
+    return copy
+
+
+def _digest(message: Message) -> uuid.UUID:
+    return _hash(message.SerializeToString(deterministic=True))
+
+
+def _occurrence(context: CallContext) -> uuid.UUID:
+    """Identify one arrival of a frame, however often the gateway tells of it."""
+    time = context.receive_time.isoformat()
+    return _hash(f"{context.connection_id} {time} {context.raw_frame}".encode())
+
+
+def _hash(content: bytes) -> uuid.UUID:
+    return uuid.UUID(bytes=hashlib.blake2b(content, digest_size=16).digest())

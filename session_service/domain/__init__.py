@@ -1,0 +1,1 @@
+"""The rules of charging sessions and meter values: pure, without floats."""

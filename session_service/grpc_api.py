@@ -1,0 +1,46 @@
+"""The gRPC face of session_service: parse, call, convert."""
+
+import grpc
+
+from csms.v1 import session_service_pb2 as pb
+from csms.v1 import session_service_pb2_grpc as pb_grpc
+from servicekit.interceptors import Context
+from session_service.convert import api as convert
+from session_service.use_cases import Sessions
+
+
+class SessionApi(pb_grpc.SessionServiceServicer):
+    """`csms.v1.SessionService`, for operators."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def register(self, server: grpc.aio.Server) -> str:
+        """Add this servicer to a server and return the full name of its service."""
+        pb_grpc.add_SessionServiceServicer_to_server(self, server)
+        return pb.DESCRIPTOR.services_by_name["SessionService"].full_name
+
+    async def GetSession(self, request: pb.GetSessionRequest, context: Context) -> pb.Session:
+        """Get one session."""
+        return convert.to_message(await self._sessions.get(convert.named(request)))
+
+    async def ListSessions(
+        self, request: pb.ListSessionsRequest, context: Context
+    ) -> pb.ListSessionsResponse:
+        """List sessions, newest first."""
+        page = await self._sessions.list(*convert.list_request(request))
+        return convert.to_list_response(page)
+
+    async def ListMeterValues(
+        self, request: pb.ListMeterValuesRequest, context: Context
+    ) -> pb.ListMeterValuesResponse:
+        """List the meter values of a session by time."""
+        page = await self._sessions.meter_values(*convert.list_meter_values_request(request))
+        return convert.to_meter_values_response(page)
+
+    async def ListQuarantineEntries(
+        self, request: pb.ListQuarantineEntriesRequest, context: Context
+    ) -> pb.ListQuarantineEntriesResponse:
+        """List what could not be placed, newest first."""
+        page = await self._sessions.quarantine(*convert.list_quarantine_request(request))
+        return convert.to_quarantine_response(page)

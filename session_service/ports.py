@@ -1,0 +1,74 @@
+"""What the use cases need from outside."""
+
+import uuid
+from typing import Protocol
+
+from servicekit.pagination import Page, PageRequest
+from session_service.domain.meter_values import StoredMeterValue
+from session_service.domain.quarantine import QuarantineEntry
+from session_service.domain.sessions import (
+    IdTagInfo,
+    MeterReport,
+    Session,
+    SessionFilter,
+    Start,
+    StartAnswer,
+    StartKey,
+    Stop,
+    TagCheck,
+)
+
+
+class Records(Protocol):
+    """Keeps what charge points say; each method returns when it is durable.
+
+    Raises:
+        QueueFull: Too much waits to be stored.
+        DatabaseUnavailable: The database is away; nothing was stored.
+    """
+
+    async def find_start(self, key: StartKey) -> StartAnswer | None:
+        """Return the answer that was given to this start, if it was received before."""
+
+    async def start(self, start: Start) -> StartAnswer:
+        """Keep a start and return its answer; for a repeat, that of the first time."""
+
+    async def stop(self, stop: Stop) -> IdTagInfo | None:
+        """Keep a stop and return what to tell about its tag; for a repeat, as the first time."""
+
+    async def report(self, report: MeterReport) -> None:
+        """Keep the meter values that are not there yet, each with the session it belongs to."""
+
+    async def quarantine(self, entry: QuarantineEntry) -> None:
+        """Keep what could not be placed, once."""
+
+
+class SessionStore(Protocol):
+    """Shows what was kept."""
+
+    async def find(self, session_id: uuid.UUID) -> Session | None:
+        """Return the session with this id, if there is one."""
+
+    async def list(self, page: PageRequest, wanted: SessionFilter) -> Page[Session]:
+        """Return a page of sessions, newest first."""
+
+    async def list_meter_values(
+        self, page: PageRequest, session_id: uuid.UUID
+    ) -> Page[StoredMeterValue]:
+        """Return a page of a session's meter values by time; they are not counted."""
+
+    async def list_quarantine(
+        self, page: PageRequest, charge_point_id: str | None
+    ) -> Page[QuarantineEntry]:
+        """Return a page of quarantine entries, newest first, of one charge point or all."""
+
+
+class Authorizations(Protocol):
+    """Knows the id tags."""
+
+    async def check(self, id_tag: str, charge_point_id: str, *, timeout_s: float) -> TagCheck:
+        """Tell whether a tag may charge now.
+
+        Raises:
+            ServiceUnavailable: There was no answer within `timeout_s` seconds.
+        """

@@ -1,0 +1,1 @@
+"""Sessions, meter values and quarantine in PostgreSQL."""

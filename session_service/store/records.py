@@ -1,0 +1,134 @@
+"""Keeps what charge points say, many messages in one transaction."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from servicekit.database import Database
+from servicekit.group_commit import GroupCommit
+from servicekit.ids import IdSource
+from session_service.domain.quarantine import QuarantineEntry, QuarantineReason
+from session_service.domain.sessions import (
+    IdTagInfo,
+    MeterReport,
+    Start,
+    StartAnswer,
+    StartKey,
+    Stop,
+)
+from session_service.store.meter_values import report_rows, stop_rows, store_meter_values
+from session_service.store.rows import entry_row
+from session_service.store.tables import quarantine
+from session_service.store.transactions import (
+    find_start,
+    find_to_stop,
+    lock_tags,
+    store_end,
+    store_start,
+)
+
+Fact = Start | Stop | MeterReport | QuarantineEntry
+Outcome = StartAnswer | IdTagInfo | None
+
+
+class PostgresRecords:
+    """Keeps what charge points say in the schema of session_service."""
+
+    def __init__(self, database: Database, new_id: IdSource) -> None:
+        self._database, self._new_id = database, new_id
+        self._facts = GroupCommit[Fact, Outcome](self._commit)
+
+    async def find_start(self, key: StartKey) -> StartAnswer | None:
+        """Return the answer that was given to this start, if it was received before."""
+        async with self._database.transaction() as connection:
+            return await find_start(connection, key)
+
+    async def start(self, start: Start) -> StartAnswer:
+        """Keep a start and return its answer."""
+        return cast("StartAnswer", await self._facts.submit(start))
+
+    async def stop(self, stop: Stop) -> IdTagInfo | None:
+        """Keep a stop and return what to tell about its tag."""
+        return cast("IdTagInfo | None", await self._facts.submit(stop))
+
+    async def report(self, report: MeterReport) -> None:
+        """Keep meter values."""
+        await self._facts.submit(report)
+
+    async def quarantine(self, entry: QuarantineEntry) -> None:
+        """Keep what could not be placed."""
+        await self._facts.submit(entry)
+
+    async def close(self) -> None:
+        """Wait until all that was submitted is stored."""
+        await self._facts.close()
+
+    async def _commit(self, facts: Sequence[Fact]) -> Sequence[Outcome]:
+        """Store facts in one transaction.
+
+        Rows are locked in the order of the charge points, so that two replicas of this service
+        do not wait for each other.
+        """
+        ordered = sorted(enumerate(facts), key=lambda item: item[1].charge_point_id)
+        outcomes: list[Outcome] = [None] * len(facts)
+        async with self._database.transaction() as connection:
+            batch = _Batch(connection, self._new_id)
+            await lock_tags(connection, [fact for fact in facts if isinstance(fact, Start)])
+            for index, fact in ordered:
+                outcomes[index] = await batch.store(fact)
+            await batch.finish()
+        return outcomes
+
+
+class _Batch:
+    """What is stored within one transaction; rows of the big tables are collected first."""
+
+    def __init__(self, connection: AsyncConnection, new_id: IdSource) -> None:
+        self._connection, self._new_id = connection, new_id
+        self._meter_rows: list[str] = []
+        self._entries: list[QuarantineEntry] = []
+
+    async def store(self, fact: Fact) -> Outcome:
+        if isinstance(fact, MeterReport):
+            self._meter_rows += report_rows(fact)
+            return None
+        if isinstance(fact, Start):
+            return await store_start(self._connection, fact)
+        if isinstance(fact, Stop):
+            return await self._stop(fact)
+        self._entries.append(fact)
+        return None
+
+    async def finish(self) -> None:
+        await store_meter_values(self._connection, self._meter_rows)
+        if self._entries:
+            insert = pg.insert(quarantine).on_conflict_do_nothing()
+            rows = [entry_row(entry) for entry in self._entries]
+            await self._connection.execute(insert, rows)
+
+    async def _stop(self, stop: Stop) -> IdTagInfo | None:
+        session = await find_to_stop(self._connection, stop)
+        if session is None:
+            self._entries.append(self._entry(stop, QuarantineReason.UNKNOWN_TRANSACTION))
+        elif session.end is None:
+            await store_end(self._connection, session.stopped(stop), stop)
+            self._meter_rows += stop_rows(stop, session)
+        elif session.end.is_repeated_by(stop):
+            return session.end.id_tag_info
+        else:
+            self._entries.append(self._entry(stop, QuarantineReason.SECOND_STOP))
+        return stop.id_tag_info
+
+    def _entry(self, stop: Stop, reason: QuarantineReason) -> QuarantineEntry:
+        return QuarantineEntry(
+            self._new_id(),
+            stop.charge_point_id,
+            "StopTransaction",
+            reason,
+            f"Stop of transaction {stop.transaction_id} at {stop.meter_stop} Wh.",
+            stop.raw_text(),
+            stop.receipt.time,
+            stop.digest,
+        )

@@ -1,0 +1,49 @@
+"""How session_service is put together."""
+
+from servicekit.calls.server import CallServer
+from servicekit.clock import SystemClock
+from servicekit.database import Database
+from servicekit.grpc_client import open_channel
+from servicekit.ids import time_ordered_uuid
+from servicekit.lifecycle import Service
+from servicekit.telemetry import Tracing
+from session_service.call_api import handlers
+from session_service.clients import AuthorizationClient
+from session_service.config import Config
+from session_service.grpc_api import SessionApi
+from session_service.store.records import PostgresRecords
+from session_service.store.sessions import PostgresSessionStore
+from session_service.use_cases import Sessions, Transactions
+
+SCHEMA = "session"
+
+
+def build(config: Config, tracing: Tracing) -> Service:
+    """Put the service together."""
+    clock = SystemClock()
+    database = Database(
+        config.database_url,
+        SCHEMA,
+        pool_size=config.database_pool_size,
+        timeout_s=config.database_timeout_s,
+    )
+    channel = open_channel(config.auth_address)
+    records = PostgresRecords(database, time_ordered_uuid)
+    transactions = Transactions(
+        records, AuthorizationClient(channel, tracing), clock, time_ordered_uuid
+    )
+    calls = CallServer(
+        handlers(transactions, time_ordered_uuid),
+        clock,
+        tracing,
+        max_in_flight=config.max_calls_in_flight,
+    )
+    return Service(
+        registrations=[
+            SessionApi(Sessions(PostgresSessionStore(database))).register,
+            calls.register,
+        ],
+        check=database.check,
+        drain=[calls.drain],
+        close=[records.close, channel.close, database.close],
+    )
