@@ -226,18 +226,20 @@ def test_both_spellings_of_celsius_are_kept_apart() -> None:
 
 
 def test_members_stand_in_the_order_of_the_specification() -> None:
-    response = core_pb2.BootNotificationResponse(
-        status=core_pb2.REGISTRATION_STATUS_PENDING,
-        interval=300,
-        current_time=Timestamp(seconds=0),
+    start = core_pb2.RemoteStartTransactionRequest(id_tag="TAG", connector_id=1)
+    start.charging_profile.valid_from.seconds = 0
+    profile = start.charging_profile
+    profile.charging_profile_purpose = types_pb2.CHARGING_PROFILE_PURPOSE_TYPE_TX_PROFILE
+    profile.charging_profile_kind = types_pb2.CHARGING_PROFILE_KIND_TYPE_RELATIVE
+    profile.charging_schedule.charging_rate_unit = types_pb2.CHARGING_RATE_UNIT_TYPE_A
+    call = CentralSystemCall(remote_start_transaction=start)
+    payload = CODEC.request_to_json("RemoteStartTransaction", call)
+    assert json.dumps(payload, separators=(",", ":")) == (
+        '{"connectorId":1,"idTag":"TAG","chargingProfile":{"chargingProfileId":0,"stackLevel":0,'
+        '"chargingProfilePurpose":"TxProfile","chargingProfileKind":"Relative",'
+        '"validFrom":"1970-01-01T00:00:00Z",'
+        '"chargingSchedule":{"chargingRateUnit":"A","chargingSchedulePeriod":[]}}}'
     )
-    answer = ChargePointAnswer(boot_notification=response)
-    payload = CODEC.answer_to_json("BootNotification", answer)
-    assert list(payload.items()) == [
-        ("currentTime", "1970-01-01T00:00:00Z"),
-        ("interval", 300),
-        ("status", "Pending"),
-    ]
 
 
 def test_an_optional_zero_is_present_and_an_absent_one_is_not() -> None:
