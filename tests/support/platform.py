@@ -1,0 +1,40 @@
+"""The whole platform, as `make run` starts it, on ports and in folders of its own."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from deploy.embedded import Platform
+from deploy.settings import Settings
+
+
+def settings(folder: Path, **values: object) -> Settings:
+    """Return settings that pick free ports and keep everything in a folder."""
+    ports = dict.fromkeys(
+        ("port", "envoy_admin_port", "auth_port", "session_port", "device_port", "gateway_port"), 0
+    )
+    return Settings.model_validate(
+        {**ports, "data": folder / "data", "build": folder / "build", "fleet": 0, **values}
+    )
+
+
+@asynccontextmanager
+async def running_platform(
+    folder: Path, *, extra_env: Mapping[str, Mapping[str, str]] | None = None, **values: object
+) -> AsyncIterator[Platform]:
+    """Run a platform for the length of the block.
+
+    Args:
+        folder: Where its data, logs and generated files go.
+        extra_env: More environment variables for a part, by its name.
+        values: Settings of the runner, such as `database_url`.
+    """
+    async with Platform(settings(folder, **values), extra_env=extra_env) as platform:
+        yield platform
+
+
+def assert_no_traceback(platform: Platform, *parts: str) -> None:
+    """Fail when a part has logged an unhandled exception."""
+    for part in parts or ("auth_service", "session_service", "device_service", "gateway"):
+        log = platform.logs(part)
+        assert "Traceback" not in log, f"{part} logged:\n{log[-4000:]}"

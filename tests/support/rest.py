@@ -1,0 +1,69 @@
+"""The REST API as an operator uses it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+DEADLINE_S = 30.0
+
+
+class Rest:
+    """Calls the REST API and checks the status code.
+
+    Args:
+        url: The URL before `/v1/…`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._client = httpx.AsyncClient(base_url=url, timeout=30, trust_env=False)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def request(self, method: str, path: str, *, expect: int = 200, **options: Any) -> Any:
+        """Return the JSON of the answer, whose status has to be the expected one."""
+        answer = await self._client.request(method, path, **options)
+        assert answer.status_code == expect, f"{answer.status_code}: {answer.text}"
+        assert answer.headers["content-type"].startswith("application/json"), answer.text
+        return answer.json()
+
+    async def get(self, path: str, *, expect: int = 200, **params: Any) -> Any:
+        """GET."""
+        return await self.request("GET", path, expect=expect, params=params)
+
+    async def post(self, path: str, body: Any = None, *, expect: int = 200, **params: Any) -> Any:
+        """POST a JSON body."""
+        return await self.request(
+            "POST", path, expect=expect, params=params, json={} if body is None else body
+        )
+
+    async def add_id_tag(self, text: str, **values: Any) -> Any:
+        """Create an id tag."""
+        return await self.post("/v1/idTags", values, idTagId=text)
+
+    async def sessions_of(self, charge_point_id: str) -> list[dict[str, Any]]:
+        """Return the sessions of a charge point, newest first."""
+        name = f"chargePoints/{charge_point_id}"
+        page = await self.get("/v1/sessions", chargePoint=name)
+        sessions: list[dict[str, Any]] = page["sessions"]
+        return sessions
+
+    async def charge_point(self, charge_point_id: str) -> Any:
+        """Return a charge point."""
+        return await self.get(f"/v1/chargePoints/{quote(charge_point_id, safe='')}")
+
+
+async def eventually(
+    check: Callable[[], Awaitable[bool]], *, deadline_s: float = DEADLINE_S
+) -> None:
+    """Wait until a check holds; fail at the deadline."""
+    deadline = time.monotonic() + deadline_s
+    while not await check():
+        assert time.monotonic() < deadline, "did not come true in time"
+        await asyncio.sleep(0.1)
