@@ -34,7 +34,9 @@ def claim(host: str, port: int, setting: str) -> int:
 
 async def serving(address: str) -> bool:
     """Tell whether the gRPC server at host:port says SERVING (grpc.health.v1)."""
-    async with grpc.aio.insecure_channel(address) as channel:
+    # A pool of its own: connections shared with an earlier probe would share its back-off.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(address, options=options) as channel:
         check = health_pb2_grpc.HealthStub(channel).Check
         try:
             answer = await check(health_pb2.HealthCheckRequest(), timeout=CHECK_TIMEOUT_S)

@@ -31,12 +31,13 @@ def main(name: str) -> None:
     note(name, "started")
     if name == os.environ.get("FAKE_FAILS"):
         sys.exit("no luck today")
-    if name.endswith("_service"):
-        serve_health(os.environ["CSMS_LISTEN"])
+    server = serve_health(os.environ["CSMS_LISTEN"]) if name.endswith("_service") else None
     if name == "gateway":
         serve_http(os.environ["CSMS_LISTEN"])
     sys.stdout.write(f"{name} listens\n")
     stopped.wait()
+    if server is not None:  # a server that nothing refers to stops by itself
+        server.stop(0).wait()
     note(name, "stopped")
 
 
@@ -46,7 +47,7 @@ def note(name: str, event: str) -> None:
         journal.write(f"{name} {event}\n")
 
 
-def serve_health(address: str) -> None:
+def serve_health(address: str) -> grpc.Server:
     """Say SERVING."""
     server = grpc.server(ThreadPoolExecutor(2))
     servicer = health.HealthServicer()
@@ -54,6 +55,7 @@ def serve_health(address: str) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     server.add_insecure_port(address)
     server.start()
+    return server
 
 
 def serve_http(address: str) -> None:
