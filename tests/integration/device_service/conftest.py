@@ -1,0 +1,35 @@
+"""device_service over real sockets and a real PostgreSQL, with a clock that tests move."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from device_service.config import Config
+from device_service.wiring import build
+from tests.integration.device_service.gateway import Platform, SetClock
+from tests.support.services import NO_TRACING, free_address, serving
+
+StartPlatform = Callable[..., Awaitable[Platform]]
+
+
+@pytest.fixture
+async def start_platform(database_url: str) -> AsyncIterator[StartPlatform]:
+    """Starts the service with the given settings; several share one database."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> Platform:
+            config = Config(listen=free_address(), database_url=database_url, **settings)
+            clock = SetClock()
+            service = build(config, NO_TRACING, clock)
+            channel = await stack.enter_async_context(serving(service, config.listen))
+            return Platform(channel, clock)
+
+        yield start
+
+
+@pytest.fixture
+async def platform(start_platform: StartPlatform) -> Platform:
+    """The service with its default settings."""
+    return await start_platform()
