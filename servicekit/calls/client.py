@@ -16,6 +16,8 @@ from servicekit.errors import DeadlineExceeded, QueueFull
 log = structlog.get_logger()
 
 MAX_BATCH = 256
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+"""A batch ends with the call that reaches this; gRPC refuses messages of more than 16 MiB."""
 
 
 @dataclass(slots=True)
@@ -73,11 +75,9 @@ class CallClient:
         while True:
             try:
                 await self._exchange(backoff)
-                self._log.info("call_stream_ended")
-            except grpc.aio.AioRpcError as error:
-                self._log.warning("call_stream_broken", code=error.code().name)
-            finally:
-                self.connected = False
+            except Exception:
+                # Without its stream the gateway could answer nothing for as long as it lives.
+                self._log.exception("call_stream_failed")
             await asyncio.sleep(backoff.next_delay())
 
     def _enqueue(self, sequence: int, call: call_pb2.Call) -> asyncio.Future[call_pb2.Answer]:
@@ -85,8 +85,9 @@ class CallClient:
         answer: asyncio.Future[call_pb2.Answer] = loop.create_future()
         expiry = loop.call_later(self._time_left(call), _expire, answer)
         self._pending[sequence] = _Pending(call, answer, expiry)
-        self._unsent.append(sequence)
-        self._wake.set()
+        if self.connected:  # otherwise the next stream begins with all that is pending
+            self._unsent.append(sequence)
+            self._wake.set()
         return answer
 
     def _time_left(self, call: call_pb2.Call) -> float:
@@ -95,37 +96,44 @@ class CallClient:
 
     async def _exchange(self, backoff: Backoff) -> None:
         stream = self._stub.Exchange(wait_for_ready=True)
-        await stream.wait_for_connection()
-        self.connected = True
-        self._log.info("call_stream_opened", unanswered=len(self._pending))
-        self._unsent = deque(self._pending)
-        self._wake.set()
-        writer = asyncio.create_task(self._write(stream))
         try:
-            await self._read(stream, backoff)
+            async with asyncio.TaskGroup() as pumps:
+                writer = pumps.create_task(self._write(stream))
+                await self._read(stream, backoff)
+                writer.cancel()
         finally:
-            writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
-                await writer
+            self.connected = False
             stream.cancel()
 
     async def _write(
         self,
         stream: "grpc.aio.StreamStreamCall[call_pb2.ExchangeRequest, call_pb2.ExchangeResponse]",
     ) -> None:
-        while True:
-            await self._wake.wait()
-            if not self._unsent:
+        # A write on a stream that has ended fails in either way; the reader says how it ended.
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            await stream.wait_for_connection()
+            self._begin()
+            while True:
+                await self._wake.wait()
                 self._wake.clear()
-                continue
-            await stream.write(call_pb2.ExchangeRequest(calls=self._next_batch()))
+                while batch := self._next_batch():
+                    await stream.write(call_pb2.ExchangeRequest(calls=batch))
+
+    def _begin(self) -> None:
+        """Begin a stream with all that is not answered."""
+        self.connected = True
+        self._log.info("call_stream_opened", unanswered=len(self._pending))
+        self._unsent = deque(self._pending)
+        self._wake.set()
 
     def _next_batch(self) -> list[call_pb2.Call]:
         batch: list[call_pb2.Call] = []
-        while self._unsent and len(batch) < MAX_BATCH:
+        room = MAX_BATCH_BYTES
+        while self._unsent and len(batch) < MAX_BATCH and room > 0:
             pending = self._pending.get(self._unsent.popleft())
             if pending is not None:
                 batch.append(pending.call)
+                room -= pending.call.ByteSize()
         return batch
 
     async def _read(
@@ -133,10 +141,14 @@ class CallClient:
         stream: "grpc.aio.StreamStreamCall[call_pb2.ExchangeRequest, call_pb2.ExchangeResponse]",
         backoff: Backoff,
     ) -> None:
-        async for response in stream:
-            backoff.reset()
-            for answer in response.answers:
-                self._settle(answer)
+        try:
+            async for response in stream:
+                backoff.reset()
+                for answer in response.answers:
+                    self._settle(answer)
+            self._log.info("call_stream_ended")
+        except grpc.aio.AioRpcError as error:
+            self._log.warning("call_stream_broken", code=error.code().name)
 
     def _settle(self, answer: call_pb2.Answer) -> None:
         pending = self._pending.get(answer.sequence)

@@ -69,6 +69,7 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
         self._handlers, self._clock, self._tracing = handlers, clock, tracing
         self._max_in_flight = max_in_flight
         self._streams: set[_Stream] = set()
+        self._draining = False
 
     def register(self, server: grpc.aio.Server) -> str:
         """Add this servicer to a server and return the full name of its service."""
@@ -81,6 +82,8 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
         context: ExchangeContext,
     ) -> AsyncIterator[call_pb2.ExchangeResponse]:
         """Serve one gateway until its stream ends or this service stops."""
+        if self._draining:  # a gateway comes back at once: the stream is for the next process
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "The service stops; try again.")
         stream = _Stream(self._answer, self._max_in_flight)
         self._streams.add(stream)
         try:
@@ -91,6 +94,7 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
 
     async def drain(self) -> None:
         """Read no more calls, answer those that are being worked on, end the streams."""
+        self._draining = True
         streams = list(self._streams)
         for stream in streams:
             stream.stop_reading()
@@ -100,13 +104,13 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
         name, payload = _payload(call)
         try:
             response = await self._traced(call, name, self._handler(name), payload)
+            return _succeeded(call.sequence, name, response)
         except PlatformError as error:
             return self._failed(call, name, error)
         except Exception:
             log.exception("call_failed", action=name, **_identity(call))
             defect = InternalError("An internal error occurred; it has been logged.")
             return call_pb2.Answer(sequence=call.sequence, error=to_status(defect))
-        return _succeeded(call.sequence, name, response)
 
     def _handler(self, name: str) -> Handler:
         handler = self._handlers.get(name)
@@ -177,14 +181,13 @@ class _Stream:
     ) -> AsyncIterator[list[call_pb2.Answer]]:
         """Yield answers as they become ready, until all that was read is answered."""
         self._reader = asyncio.create_task(self._read(requests))
-        self._reader.add_done_callback(lambda _: self._wake.set())
+        self._reader.add_done_callback(self._reader_ended)
         try:
             while self._running or self._ready or not self._reader.done():
                 await self._wake.wait()
                 self._wake.clear()
                 while self._ready:
-                    size = min(len(self._ready), MAX_BATCH)
-                    yield [self._ready.popleft() for _ in range(size)]
+                    yield self._next_batch()
         finally:
             self._reader.cancel()
             self.ended.set()
@@ -193,6 +196,18 @@ class _Stream:
         """Take no more calls; those that were read are still answered."""
         if self._reader is not None:
             self._reader.cancel()
+
+    def _reader_ended(self, reader: asyncio.Task[None]) -> None:
+        if not reader.cancelled() and (error := reader.exception()) is not None:
+            log.warning("call_stream_unreadable", error=str(error))
+        self._wake.set()
+
+    def _next_batch(self) -> list[call_pb2.Answer]:
+        """Take answers; an answer that the gateway does not fetch keeps its place in the room."""
+        batch = [self._ready.popleft() for _ in range(min(len(self._ready), MAX_BATCH))]
+        for _ in batch:
+            self._room.release()
+        return batch
 
     async def _read(self, requests: AsyncIterator[call_pb2.ExchangeRequest]) -> None:
         async for request in requests:
@@ -207,7 +222,6 @@ class _Stream:
             self._ready.append(await self._answer(call))
         finally:
             self._running.discard(task)
-            self._room.release()
             self._wake.set()
 
 
