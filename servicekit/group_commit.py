@@ -18,8 +18,8 @@ Result = TypeVar("Result")
 class GroupCommit(Generic[Item, Result]):
     """Commits items together and gives each its own result.
 
-    When a batch fails for another reason than an outage, its items are committed one by one, so
-    that an item that cannot be stored fails alone.
+    When a batch fails for another reason than an outage, its halves are committed on their own, and
+    so on, so that an item that cannot be stored fails alone and costs the others few commits.
 
     Args:
         commit: Stores the items in one transaction and returns a result for each, in order.
@@ -56,8 +56,8 @@ class GroupCommit(Generic[Item, Result]):
 
     async def close(self) -> None:
         """Wait until all that was submitted has its result."""
-        if self._worker is not None:
-            await self._worker
+        while self._worker is not None:
+            await asyncio.wait({self._worker})
 
     async def _drain(self) -> None:
         try:
@@ -70,10 +70,11 @@ class GroupCommit(Generic[Item, Result]):
     async def _commit_batch(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._commit([item for item, _ in batch])
+            settled = list(zip(batch, results, strict=True))
         except Exception as error:
             await self._fail(batch, error)
             return
-        for (_, done), result in zip(batch, results, strict=True):
+        for (_, done), result in settled:
             if not done.done():
                 done.set_result(result)
 
@@ -81,8 +82,9 @@ class GroupCommit(Generic[Item, Result]):
         self, batch: list[tuple[Item, asyncio.Future[Result]]], error: Exception
     ) -> None:
         if len(batch) > 1 and not isinstance(error, DatabaseUnavailable):
-            for entry in batch:
-                await self._commit_batch([entry])
+            middle = len(batch) // 2
+            await self._commit_batch(batch[:middle])
+            await self._commit_batch(batch[middle:])
             return
         for _, done in batch:
             if not done.done():
