@@ -13,6 +13,8 @@ from servicekit.errors import DatabaseUnavailable
 _RETRY_AFTER = timedelta(seconds=1)
 _POOL_WAIT_S = 10.0
 _CONNECT_TIMEOUT_S = 5
+_DEAD_PEER = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+"""Finds out within half a minute that a network no longer delivers (libpq, section 32.1.2)."""
 
 
 class Database:
@@ -32,6 +34,8 @@ class Database:
             max_overflow=0,
             pool_timeout=_POOL_WAIT_S,
             connect_args={
+                **_DEAD_PEER,
+                "tcp_user_timeout": int(timeout_s * 1000),
                 "connect_timeout": _CONNECT_TIMEOUT_S,
                 "application_name": f"voltmesh-{schema}",
                 "options": f"-c search_path={schema} -c statement_timeout={int(timeout_s * 1000)}"

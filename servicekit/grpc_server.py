@@ -22,6 +22,7 @@ Check = Callable[[], Awaitable[None]]
 
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _CHECK_INTERVAL_S = 2.0
+_CHECK_TIMEOUT_S = 5.0
 _OPTIONS = (
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
@@ -85,9 +86,17 @@ class GrpcServer:
 
     async def _is_ready(self) -> bool:
         try:
-            await self._check()
+            async with asyncio.timeout(_CHECK_TIMEOUT_S):
+                await self._check()
         except PlatformError as error:
             log.warning("not_ready", reason=error.reason, error=error.message)
+            return False
+        except TimeoutError:
+            log.warning("not_ready", reason="CHECK_TIMED_OUT", after_s=_CHECK_TIMEOUT_S)
+            return False
+        except Exception:
+            # A watch that died would publish its last finding for ever.
+            log.exception("check_failed")
             return False
         return True
 

@@ -21,6 +21,8 @@ from servicekit.telemetry import Tracing
 log = structlog.get_logger()
 
 _STOP_GRACE_S = 4.0
+_DRAIN_TIMEOUT_S = 8.0
+"""What is not answered by then is asked again of the next process."""
 
 Closer = Callable[[], Awaitable[None]]
 AnyConfig = TypeVar("AnyConfig", bound=ProcessConfig)
@@ -87,10 +89,18 @@ async def _serve(
     await server.start()
     await stopping.wait()
     log.info("stopping")
-    await _call_each(service.drain)
+    await _drain(service.drain)
     await server.stop(_STOP_GRACE_S)
     await _call_each(service.close)
     tracing.close()
+
+
+async def _drain(drain: Sequence[Closer]) -> None:
+    try:
+        async with asyncio.timeout(_DRAIN_TIMEOUT_S):
+            await _call_each(drain)
+    except TimeoutError:
+        log.warning("drain_not_finished", after_s=_DRAIN_TIMEOUT_S)
 
 
 def stop_signal() -> asyncio.Event:
