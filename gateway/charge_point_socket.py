@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 _SUPERSEDED = 1000
 _ABNORMAL_CLOSURE = 1006
+_DEFECT = Refusal(ErrorCode.INTERNAL_ERROR, "An internal error occurred; it has been logged.")
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,10 @@ class ChargePointSocket:
         self._limits = limits
         self._rate = RateLimit(limits.frames_per_second, time.monotonic)
         self._protocol = Connection()
+        self._sending = asyncio.Lock()
         self._work: asyncio.Task[None] | None = None
         self._grace: asyncio.TimerHandle | None = None
+        self._farewell: asyncio.Task[None] | None = None
         self._log = log.bind(charge_point=opened.charge_point_id, connection=opened.connection_id)
 
     async def serve(self) -> None:
@@ -78,10 +81,7 @@ class ChargePointSocket:
     def end_after_grace(self) -> None:
         """Close by itself after a while: a newer connection has taken this one's place."""
         loop = asyncio.get_running_loop()
-        self._grace = loop.call_later(
-            self._limits.superseded_grace_s,
-            lambda: loop.create_task(self._socket.close(_SUPERSEDED, "superseded")),
-        )
+        self._grace = loop.call_later(self._limits.superseded_grace_s, self._say_farewell)
 
     @property
     def close_code(self) -> int:
@@ -92,6 +92,9 @@ class ChargePointSocket:
     def close_reason(self) -> str:
         """Why the socket ended, as far as the peer said."""
         return self._socket.close_reason or ""
+
+    def _say_farewell(self) -> None:
+        self._farewell = asyncio.create_task(self._socket.close(_SUPERSEDED, "superseded"))
 
     async def _read(self) -> None:
         async for message in self._socket:
@@ -118,8 +121,16 @@ class ChargePointSocket:
         delay = self._rate.delay()
         if delay > 0:
             await asyncio.sleep(delay)
-        while not self._protocol.wants_more and self._work is not None:
-            await asyncio.wait({self._work})
+        while not self._protocol.wants_more and self._is_working():
+            await self._one_answer()
+
+    def _is_working(self) -> bool:
+        return self._work is not None and not self._work.done()
+
+    async def _one_answer(self) -> None:
+        """Wait for the answer under way; it may have begun the next one."""
+        assert self._work is not None
+        await asyncio.wait({self._work})
 
     def _handle(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -145,11 +156,10 @@ class ChargePointSocket:
             call, self._opened.charge_point_id, self._opened.connection_id, self._clock.now()
         )
         try:
-            reply = await self._dispatcher.answer(incoming)
+            self._reply(call, await self._dispatcher.answer(incoming))
         except Exception:
             self._log.exception("call_failed", action=call.action[:50])
-            reply = Refusal(ErrorCode.INTERNAL_ERROR, "An internal error occurred.")
-        self._reply(call, reply)
+            self._reply(call, _DEFECT)
         await self._flush()
 
     def _reply(self, call: Call, reply: Reply) -> None:
@@ -166,11 +176,12 @@ class ChargePointSocket:
 
     async def _flush(self) -> None:
         try:
-            for text in self._protocol.data_to_send():
-                await self._socket.send(text)
+            async with self._sending:  # two that write by turns would mix up the order
+                for text in self._protocol.data_to_send():
+                    await self._socket.send(text)
         except ConnectionClosed:
             self._log.info("answer_not_sent")
 
     async def _settle(self) -> None:
-        while self._work is not None and not self._work.done():
-            await asyncio.wait({self._work})
+        while self._is_working():
+            await self._one_answer()

@@ -27,7 +27,10 @@ class Config(ProcessConfig):
     )
     max_connections: int = Field(20_000, ge=1, description="sockets of one gateway")
     max_frame_bytes: int = Field(
-        262_144, ge=65_536, description="largest frame; a socket that sends more is closed (1009)"
+        262_144,
+        ge=65_536,
+        le=4_194_304,
+        description="largest frame; a socket that sends more is closed (1009)",
     )
     max_frames_per_second: float = Field(
         200, gt=0, description="frames that one charger may send; beyond it is read more slowly"

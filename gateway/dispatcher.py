@@ -124,12 +124,15 @@ class Dispatcher:
         log.warning("frame_unreadable", **identity, reason=frame.reason)
 
     async def _refuse(self, incoming: Incoming, code: ErrorCode, reason: str) -> Reply:
-        """Keep the frame, then refuse it: a refused charge point may never send it again."""
+        """Keep the frame, then refuse it: a refused charge point may never send it again.
+
+        A frame that cannot be kept now gets `InternalError`, so that the charge point keeps it.
+        """
         call = incoming.call
         report = self._unreadable(incoming.origin, call.text, code, reason, call.action)
         kept = await self._upstreams.tell(Service.SESSION, report)
         log.warning("call_refused", **_identity(incoming), code=code, reason=reason, kept=kept)
-        return Refusal(code, reason)
+        return Refusal(code, reason) if kept else _not_stored(call.action)
 
     def _unreadable(
         self, origin: Origin, text: str, code: ErrorCode, reason: str, action: str
@@ -177,10 +180,14 @@ class Dispatcher:
     def _fall_back(self, action: str, route: Route) -> Reply:
         if route.fallback is not None:
             return Result(route.fallback(self._fallbacks))
-        return Refusal(
-            ErrorCode.INTERNAL_ERROR,
-            f"{action} could not be stored now; please keep it and send it again.",
-        )
+        return _not_stored(action)
+
+
+def _not_stored(action: str) -> Refusal:
+    return Refusal(
+        ErrorCode.INTERNAL_ERROR,
+        f"{action[:50]} could not be stored now; please keep it and send it again.",
+    )
 
 
 def _storable(text: str) -> str:

@@ -32,6 +32,7 @@ _STATUS = {
         "Offer the subprotocol ocpp1.6 (Sec-WebSocket-Protocol).",
     ),
 }
+_FULL = (http.HTTPStatus.SERVICE_UNAVAILABLE, "This gateway is full; try again.")
 _REFUSED_BY_GATEWAY = (http.HTTPStatus.BAD_REQUEST, "This identity is not allowed.")
 
 
@@ -66,9 +67,7 @@ class Handshakes:
             return self._malformed(connection, request, str(error))
         handshake = _handshake(identity, connection, request)
         if self._connections.full:
-            return _refuse(
-                handshake, http.HTTPStatus.SERVICE_UNAVAILABLE, "This gateway is full; try again."
-            )
+            return _refuse(handshake, *_FULL)
         return await self._judge(connection, handshake)
 
     def select_subprotocol(
@@ -91,13 +90,15 @@ class Handshakes:
                 http.HTTPStatus.SERVICE_UNAVAILABLE,
                 "The charge points' register cannot be reached; try again.",
             )
+        if self._connections.full:  # others may have taken the room meanwhile
+            return _refuse(handshake, *_FULL)
         if admitted.verdict == admission_pb2.VERDICT_ADMITTED:
             self._admitted[connection] = _Admitted(handshake.charge_point_id, admitted.subprotocol)
             return None
         return _refuse(handshake, *_STATUS.get(admitted.verdict, _REFUSED_BY_GATEWAY))
 
     def _malformed(self, connection: ServerConnection, request: Request, reason: str) -> Response:
-        handshake = _handshake(request.path[:100], connection, request)
+        handshake = _handshake(_printable(request.path)[:100], connection, request)
         self._admission.report_refusal(handshake, reason)
         missing = reason in ("identity_missing", "path_unknown")
         status = http.HTTPStatus.NOT_FOUND if missing else http.HTTPStatus.BAD_REQUEST
@@ -117,7 +118,7 @@ def remote_address(connection: ServerConnection, request: Request) -> str:
     """Return host:port of the charge point: what Envoy saw, or else the peer of the socket."""
     forwarded = request.headers.get_all("X-Forwarded-For")
     if forwarded:
-        return forwarded[-1].rpartition(",")[2].strip()[:100]
+        return _printable(forwarded[-1].rpartition(",")[2].strip())[:100]
     host, port = connection.remote_address[:2]
     return f"{host}:{port}"
 
@@ -126,8 +127,13 @@ def _handshake(identity: str, connection: ServerConnection, request: Request) ->
     return Handshake(
         identity,
         remote_address(connection, request),
-        offered(request.headers.get_all("Sec-WebSocket-Protocol")),
+        offered([_printable(it) for it in request.headers.get_all("Sec-WebSocket-Protocol")]),
     )
+
+
+def _printable(header: str) -> str:
+    """Return what a peer sent as protobuf and logs can carry it: a question mark for odd bytes."""
+    return header.encode("ascii", errors="replace").decode()
 
 
 def _refuse(handshake: Handshake, status: http.HTTPStatus, text: str) -> Response:

@@ -19,6 +19,7 @@ from servicekit.status import reason_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_BACKGROUND_REPORTS = 1000
+_LAST_REPORTS_S = 2
 
 
 class NotAnswered(Exception):
@@ -57,6 +58,8 @@ class Upstreams:
         try:
             yield
         finally:
+            if self._reports:
+                await asyncio.wait(set(self._reports), timeout=_LAST_REPORTS_S)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -60,11 +60,13 @@ async def running(config: Config, tracing: Tracing) -> AsyncIterator[None]:
         presence=presence,
         clock=clock,
     )
-    async with upstreams.running(), server.serving():
-        beats = asyncio.create_task(presence.beat_forever())
-        try:
-            yield
-        finally:
-            beats.cancel()
-    for channel in channels.values():
-        await channel.close()
+    try:
+        async with upstreams.running(), server.serving():
+            beats = asyncio.create_task(presence.beat_forever())
+            try:
+                yield
+            finally:
+                beats.cancel()
+    finally:
+        for channel in channels.values():
+            await channel.close()
