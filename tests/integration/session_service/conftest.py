@@ -188,13 +188,16 @@ async def session_gateway(database_url: str, auth_address: str) -> AsyncIterator
         listen=free_address(), database_url=database_url, auth_address=auth_address
     )
     service = session_service.wiring.build(config, NO_TRACING)
-    async with serving(service, config.listen) as channel, gateway_to(channel) as gateway:
-        async with grpc.aio.insecure_channel(auth_address) as auth:
-            yield Platform(
-                session_service_pb2_grpc.SessionServiceStub(channel),
-                id_tag_service_pb2_grpc.IdTagServiceStub(auth),
-                gateway,
-            )
+    async with (
+        serving(service, config.listen) as channel,
+        gateway_to(channel) as gateway,
+        grpc.aio.insecure_channel(auth_address) as auth,
+    ):
+        yield Platform(
+            session_service_pb2_grpc.SessionServiceStub(channel),
+            id_tag_service_pb2_grpc.IdTagServiceStub(auth),
+            gateway,
+        )
 
 
 @pytest.fixture

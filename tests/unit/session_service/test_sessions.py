@@ -1,0 +1,152 @@
+"""The rules of sessions."""
+
+import dataclasses
+import uuid
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from session_service.domain.sessions import (
+    AuthorizationStatus,
+    IdTagInfo,
+    Receipt,
+    Session,
+    SessionState,
+    Start,
+    StartKey,
+    Stop,
+    TagCheck,
+    reservation_id,
+)
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+ACCEPTED = IdTagInfo(AuthorizationStatus.ACCEPTED, parent="GROUP")
+
+
+def a_session(**values: Any) -> Session:
+    session = Session(
+        id=uuid.UUID(int=1),
+        transaction_id=7,
+        charge_point_id="CP-1",
+        connector_id=1,
+        id_tag="CARD",
+        id_tag_info=ACCEPTED,
+        start_time=NOON,
+        start_receive_time=NOON,
+        meter_start=1000,
+        reservation_id=None,
+        create_time=NOON,
+    )
+    return dataclasses.replace(session, **values)
+
+
+def a_stop(**values: Any) -> Stop:
+    stop = Stop(
+        charge_point_id="CP-1",
+        transaction_id=7,
+        meter_stop=1500,
+        receipt=Receipt(NOON + timedelta(hours=2)),
+        digest=uuid.UUID(int=2),
+        raw_text=str,
+        time=NOON + timedelta(hours=1),
+    )
+    return dataclasses.replace(stop, **values)
+
+
+def a_start(limit: int, info: IdTagInfo = ACCEPTED, **values: Any) -> Start:
+    key = StartKey("CP-1", 1, "CARD", 0, values.get("time", NOON))
+    receipt = values.get("receipt", Receipt(NOON))
+    return Start(uuid.UUID(int=1), key, None, receipt, NOON, TagCheck(info, limit))
+
+
+@pytest.mark.parametrize(
+    ("limit", "running", "status"),
+    [(0, 99, "Accepted"), (2, 1, "Accepted"), (2, 2, "ConcurrentTx"), (2, 3, "ConcurrentTx")],
+)
+def test_limit_of_a_tag_is_a_limit_of_running_sessions(
+    limit: int, running: int, status: str
+) -> None:
+    info = a_start(limit).answered(running)
+    assert (info.status.value, info.parent) == (status, "GROUP")
+
+
+def test_refused_tag_stays_refused_beyond_its_limit() -> None:
+    blocked = IdTagInfo(AuthorizationStatus.BLOCKED)
+    assert a_start(1, blocked).answered(5) == blocked
+
+
+def test_stop_ends_a_session_with_the_energy_between_the_registers() -> None:
+    session = a_session().stopped(a_stop(reason="Local", id_tag="CARD"))
+    assert (session.state, session.energy_wh, session.flags) == (SessionState.COMPLETED, 500, ())
+    assert session.end is not None
+    assert (session.end.time, session.end.receive_time) == (
+        NOON + timedelta(hours=1),
+        NOON + timedelta(hours=2),
+    )
+
+
+def test_stop_without_a_time_ends_when_it_was_received() -> None:
+    session = a_session().stopped(a_stop(time=None))
+    assert session.end is not None
+    assert session.end.time == session.end.receive_time
+    assert session.flags == ("STOP_TIME_UNKNOWN",)
+
+
+def test_flags_of_start_and_stop_add_up_without_repeats() -> None:
+    receipt = Receipt(NOON, ("member_defaulted",), "[]")
+    assert a_start(0, receipt=receipt).flags == ("START_REPAIRED", "METER_REPAIRED")
+    session = a_session(flags=("START_REPAIRED", "METER_REPAIRED"))
+    assert session.stopped(a_stop(receipt=receipt)).flags == (
+        "START_REPAIRED",
+        "METER_REPAIRED",
+        "STOP_REPAIRED",
+    )
+
+
+def test_empty_lists_are_no_doubt() -> None:
+    receipt = Receipt(NOON, ("empty_list_kept", "list_missing"), "[]")
+    assert a_session().stopped(a_stop(receipt=receipt)).flags == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"meter_stop": 1}, {"time": NOON}, {"time": None}, {"reason": "Local"}, {"id_tag": ""}],
+)
+def test_stop_is_a_repeat_only_when_it_says_the_same(change: dict[str, Any]) -> None:
+    end = a_session().stopped(a_stop()).end
+    assert end is not None
+    assert end.is_repeated_by(a_stop(receipt=Receipt(NOON + timedelta(days=1))))
+    assert not end.is_repeated_by(a_stop(**change))
+
+
+def test_stop_without_a_time_repeats_one_without_a_time() -> None:
+    end = a_session().stopped(a_stop(time=None)).end
+    assert end is not None
+    later = a_stop(time=None, receipt=Receipt(NOON + timedelta(days=1)))
+    assert end.is_repeated_by(later)
+
+
+@pytest.mark.parametrize(
+    ("register", "energy"), [(None, None), ("1000.4", 0), ("1000.5", 1), ("999", 0)]
+)
+def test_energy_of_a_running_session(register: str | None, energy: int | None) -> None:
+    latest = None if register is None else Decimal(register)
+    session = a_session(latest_register_wh=latest)
+    assert (session.state, session.energy_wh) == (SessionState.ACTIVE, energy)
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"), [(0, None), (-1, None), (4294967295, None), (1, 1), (2**31 - 1, 2**31 - 1)]
+)
+def test_numbers_that_mean_no_reservation(sent: int, meant: int | None) -> None:
+    assert reservation_id(sent) == meant
+
+
+def test_time_is_replaced_only_where_a_rule_put_the_time_of_receipt() -> None:
+    received = NOON + timedelta(microseconds=7)
+    assert Receipt(received, ("time_replaced",)).has_replaced(NOON)
+    assert Receipt(received, ("time_missing",)).has_replaced(NOON)
+    assert not Receipt(received, ("time_missing",)).has_replaced(NOON - timedelta(seconds=1))
+    assert not Receipt(received, ("enum_case",)).has_replaced(NOON)
