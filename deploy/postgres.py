@@ -55,6 +55,7 @@ class EmbeddedPostgres(Process):
             ready=self._accepts_connections,
             stop_timeout_s=2.5,
             stop_signal=signal.SIGINT,  # fast shutdown: sessions are ended, not waited for
+            orphan_signal=signal.SIGINT,
             user=self._server.system_user,
         )
 

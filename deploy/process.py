@@ -39,6 +39,7 @@ class Process:
         start_timeout_s: How long it may take to become ready.
         stop_timeout_s: How long it may take to end by itself once asked to.
         stop_signal: How it is asked to end.
+        orphan_signal: What it gets when the starter was killed; then nobody is left to insist.
         user: The user that it runs as; by default the present one.
     """
 
@@ -53,13 +54,14 @@ class Process:
         start_timeout_s: float = 30,
         stop_timeout_s: float = 2,
         stop_signal: signal.Signals = signal.SIGTERM,
+        orphan_signal: signal.Signals = signal.SIGKILL,
         user: str | None = None,
     ) -> None:
         self.name, self.log = name, log
         self._command, self._env = command, env
         self._ready, self._user = ready, user
         self._start_timeout_s, self._stop_timeout_s = start_timeout_s, stop_timeout_s
-        self._stop_signal = stop_signal
+        self._stop_signal, self._orphan_signal = stop_signal, orphan_signal
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -139,7 +141,7 @@ class Process:
 
     def _leashed(self) -> list[str]:
         leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
-        return [*leash, str(int(self._stop_signal)), self._user or "-", "--", *self._command]
+        return [*leash, str(int(self._orphan_signal)), self._user or "-", "--", *self._command]
 
     def _send(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
