@@ -54,6 +54,10 @@ class Rest:
         sessions: list[dict[str, Any]] = page["sessions"]
         return sessions
 
+    async def is_healthy(self) -> bool:
+        """Tell whether every part serves."""
+        return (await self._client.get("/healthz")).status_code == httpx.codes.OK
+
     async def charge_point(self, charge_point_id: str) -> Any:
         """Return a charge point."""
         return await self.get(f"/v1/chargePoints/{quote(charge_point_id, safe='')}")
