@@ -1,0 +1,73 @@
+"""Errors as `google.rpc.Status`."""
+
+from datetime import timedelta
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from servicekit import errors
+from servicekit.errors import ErrorKind, InvalidRequest, PlatformError, QueueFull, Violation
+from servicekit.status import grpc_code, reason_of, to_status
+
+
+def detail(status: status_pb2.Status, message: Message) -> Message:
+    assert [packed.Unpack(message) for packed in status.details].count(True) == 1
+    return message
+
+
+def test_error_carries_reason_domain_and_metadata() -> None:
+    status = to_status(QueueFull("Too many wait.", gateway="g", waiting=3))
+    info = detail(status, error_details_pb2.ErrorInfo())
+    assert info == error_details_pb2.ErrorInfo(
+        reason="QUEUE_FULL", domain="csms", metadata={"gateway": "g", "waiting": "3"}
+    )
+    assert (status.message, status.code) == ("Too many wait.", 8)
+
+
+def test_retry_delay_is_told() -> None:
+    status = to_status(QueueFull("Too many wait.", retry_after=timedelta(seconds=1.5)))
+    delay = detail(status, error_details_pb2.RetryInfo())
+    assert delay == error_details_pb2.RetryInfo(retry_delay={"seconds": 1, "nanos": 500_000_000})
+
+
+def test_every_violation_is_told() -> None:
+    status = to_status(InvalidRequest([Violation("a", "is wrong"), Violation("b.c", "too")]))
+    request = detail(status, error_details_pb2.BadRequest())
+    assert request == error_details_pb2.BadRequest(
+        field_violations=[
+            {"field": "a", "description": "is wrong"},
+            {"field": "b.c", "description": "too"},
+        ]
+    )
+
+
+def test_error_without_extras_has_one_detail() -> None:
+    assert len(to_status(QueueFull("Too many wait.")).details) == 1
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_every_kind_is_a_grpc_code(kind: ErrorKind) -> None:
+    error = type("Error", (PlatformError,), {"kind": kind})("It went wrong.")
+    assert grpc_code(error).value[0] == to_status(error).code
+    assert grpc_code(error) is grpc.StatusCode[kind.name]
+
+
+def all_errors() -> list[type[PlatformError]]:
+    candidates = [item for item in vars(errors).values() if isinstance(item, type)]
+    return [item for item in candidates if issubclass(item, PlatformError)]
+
+
+def test_reasons_are_unique() -> None:
+    named = [item for item in all_errors() if item not in (PlatformError, errors.InternalError)]
+    reasons = [item.reason for item in named]
+    assert len(set(reasons)) == len(reasons) >= 8
+
+
+def test_reason_is_read_back() -> None:
+    assert reason_of(to_status(QueueFull("Too many wait."))) == "QUEUE_FULL"
+
+
+def test_foreign_status_has_no_reason() -> None:
+    assert not reason_of(status_pb2.Status(code=2, message="foreign"))
