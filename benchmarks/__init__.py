@@ -1,0 +1,1 @@
+"""Measures voltmesh beside its yardsticks in one run; `make bench`."""

@@ -1,0 +1,86 @@
+"""`make bench`: every server under the same load in one run, a table at the end.
+
+python -m benchmarks
+"""
+
+import argparse
+import asyncio
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+from benchmarks import platform as voltmesh
+from benchmarks import report
+from benchmarks.generator import GeneratorError, allow_open_files
+from benchmarks.platform import StorageError
+from benchmarks.rounds import Rounds, idle_kib
+from benchmarks.scale import Scale
+from benchmarks.servers import serving
+from deploy.process import ProcessError
+
+CORES = 2
+FOLDER = report.ROOT / "build" / "benchmarks"
+TIMEOUT_S = 300
+
+
+async def run(scale: Scale, folder: Path, tell: Callable[[str], None]) -> report.Results:
+    """Measure everything.
+
+    Raises:
+        StorageError: What was answered is not what is stored.
+        GeneratorError: An answer was wrong or did not come.
+        ProcessError: A server did not start.
+    """
+    tell("starting voltmesh")
+    async with voltmesh.running(folder) as platform:
+        tell(f"opening {scale.idle} idle connections")
+        kib = await idle_kib(platform, scale.idle)
+        tell(f"connecting {scale.connections} charge points to each server")
+        async with serving(platform, folder, scale) as servers:
+            rounds = Rounds(servers, scale, tell)
+            measured = await rounds.measure()
+        (await voltmesh.stored(platform)).check(rounds.stored_meter_values)
+    return report.Results(measured, kib, rounds.stored_meter_values)
+
+
+def main() -> int:
+    """Run with what the command line says; 1 when something went wrong."""
+    arguments = _parser().parse_args()
+    scale = Scale(**{field.name: getattr(arguments, field.name) for field in fields(Scale)})
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+    allow_open_files()
+    try:
+        results = asyncio.run(_limited(scale, arguments.folder))
+    except (StorageError, GeneratorError, ProcessError, TimeoutError) as error:
+        print(f"The run failed: {error or 'it took too long'}", file=sys.stderr)
+        return 1
+    command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+    print(f"\n{report.write(results, command, arguments.results)}\nWritten to {arguments.results}.")
+    return 0
+
+
+async def _limited(scale: Scale, folder: Path) -> report.Results:
+    begin = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"{time.monotonic() - begin:4.0f} s  {text}", flush=True)
+
+    return await asyncio.wait_for(run(scale, folder, tell), TIMEOUT_S)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    for field in fields(Scale):
+        option = f"--{field.name.replace('_', '-')}"
+        parser.add_argument(option, type=type(field.default), default=field.default)
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--results", type=Path, default=report.RESULTS)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

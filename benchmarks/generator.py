@@ -1,0 +1,96 @@
+"""A load generator process, as the run sees it."""
+
+import asyncio
+import json
+import resource
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+CONNECT_TIMEOUT_S = 60
+ROUND_GRACE_S = 40
+
+
+class GeneratorError(Exception):
+    """Says why a load generator ended."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a round of load came to; latencies are in milliseconds."""
+
+    answered: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+
+
+class Generator:
+    """Sends load from a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    async def run(self, action: str, seconds: float, most: int) -> Outcome:
+        """Send messages of an action for some seconds, or until so many are sent.
+
+        Raises:
+            GeneratorError: An answer was wrong or did not come.
+        """
+        assert self._process.stdin is not None
+        command = {"action": action, "seconds": seconds, "most": most}
+        self._process.stdin.write(json.dumps(command).encode() + b"\n")
+        return Outcome(**await self.read(seconds + ROUND_GRACE_S))
+
+    async def read(self, timeout_s: float) -> dict[str, Any]:
+        """Return what the process says next.
+
+        Raises:
+            GeneratorError: It ended instead.
+        """
+        assert self._process.stdout is not None
+        line = await asyncio.wait_for(self._process.stdout.readline(), timeout_s)
+        if not line:
+            raise GeneratorError("The load generator ended; its last words are above.")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@asynccontextmanager
+async def generating(
+    url: str, connections: int, *, prefix: str, charging: bool = True
+) -> AsyncIterator[Generator]:
+    """Hold connections to a server for the length of the block.
+
+    Args:
+        url: Where charge points connect, without their identity.
+        connections: How many.
+        prefix: What their identities begin with.
+        charging: Whether each boots and starts a transaction first; an echo knows neither.
+    """
+    options = ["--charge-points"] if charging else []
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.load", url, str(connections), prefix, *options),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        generator = Generator(process)
+        await generator.read(CONNECT_TIMEOUT_S)
+        yield generator
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def allow_open_files() -> None:
+    """Raise the soft limit of open files to the hard one; processes that are started inherit it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,252 @@
+"""The load generator: charge points that send the next message when the last one is answered.
+
+A process of its own, so that its CPU stays apart. It reads one JSON object a line and answers each
+with one; `benchmarks.generator` is the other side.
+
+    python -m benchmarks.load URL CONNECTIONS PREFIX [--charge-points]
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import sys
+import time
+from array import array
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import picows
+import uvloop
+
+from benchmarks import frames
+
+CONNECTING_AT_ONCE = 50
+ANSWER_TIMEOUT_S = 30
+NextFrame = Callable[[int], bytes]
+
+
+class LoadError(Exception):
+    """Says what a server did that it should not."""
+
+
+class Round:
+    """A span of load: counts what is sent and notes how long the answers take.
+
+    Args:
+        seconds: When to stop sending.
+        most: How many messages may be sent in all.
+    """
+
+    def __init__(self, seconds: float, most: int) -> None:
+        self._left = most
+        self._in_flight = 0
+        self._latencies = array("d")
+        self._begin = self._last = time.perf_counter()
+        self._end = self._begin + seconds
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def take(self, now: float) -> bool:
+        """Tell whether another message may be sent, and count it."""
+        if self._left <= 0 or now >= self._end:
+            return False
+        self._left -= 1
+        self._in_flight += 1
+        return True
+
+    def answered(self, latency: float, now: float) -> None:
+        """Note an answer."""
+        self._latencies.append(latency)
+        self._in_flight -= 1
+        self._last = now
+
+    def settle(self) -> None:
+        """End the round when nothing is under way."""
+        if self._in_flight == 0 and not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, error: LoadError) -> None:
+        """End the round with an error."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+    def outcome(self) -> dict[str, float]:
+        """Return the count, the seconds until the last answer, and the latencies in ms."""
+        ordered = sorted(self._latencies)
+        return {
+            "answered": len(ordered),
+            "seconds": self._last - self._begin,
+            "p50_ms": _quantile(ordered, 0.50) * 1000,
+            "p99_ms": _quantile(ordered, 0.99) * 1000,
+        }
+
+
+class ChargePoint(picows.WSListener):
+    """One connection.
+
+    Args:
+        answers: How a good answer begins: `[3` from a central system, `[2` from an echo.
+    """
+
+    def __init__(self, answers: bytes) -> None:
+        self._answers = answers
+        self._numbers = itertools.count(1)
+        self._expected = b""
+        self._round: Round | None = None
+        self._answer: asyncio.Future[Any] | None = None
+        self.meter_values = frames.MeterValues(1, datetime.now(UTC))
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        """Keep the transport (picows)."""
+        self._transport = transport
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        """Fail what waits: the server has closed (picows)."""
+        self._fail(f"The server closed a connection: {transport.close_handshake}.")
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        """Take an answer and send the next message (picows)."""
+        if frame.msg_type != picows.WSMsgType.TEXT:
+            if frame.msg_type == picows.WSMsgType.CLOSE:
+                transport.disconnect()
+            return
+        text = frame.get_payload_as_bytes()
+        if not text.startswith(self._expected):
+            self._fail(f"Expected {self._expected!r}, the server said {text[:300]!r}.")
+        elif self._round is None:
+            self._settle(text)
+        else:
+            now = time.perf_counter()
+            self._round.answered(now - self._sent, now)
+            self.send_next()
+
+    async def call(self, action: str, payload: dict[str, object]) -> Any:
+        """Return the payload of the answer to a CALL outside of a round."""
+        self._round, self._answer = None, asyncio.get_running_loop().create_future()
+        number = next(self._numbers)
+        self._send(number, frames.call(number, action, payload))
+        return await asyncio.wait_for(self._answer, ANSWER_TIMEOUT_S)
+
+    def begin(self, round_: Round, next_frame: NextFrame) -> None:
+        """Take part in a round."""
+        self._round, self._next_frame = round_, next_frame
+        self.send_next()
+
+    def send_next(self) -> None:
+        """Send the next message, unless the round is over."""
+        assert self._round is not None
+        now = time.perf_counter()
+        if not self._round.take(now):
+            self._round.settle()
+            return
+        self._sent = now
+        number = next(self._numbers)
+        self._send(number, self._next_frame(number))
+
+    def _send(self, number: int, frame: bytes) -> None:
+        self._expected = b'%b,"%d"' % (self._answers, number)
+        self._transport.send(picows.WSMsgType.TEXT, frame)
+
+    def _settle(self, text: bytes) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(json.loads(text)[2])
+
+    def _fail(self, reason: str) -> None:
+        error = LoadError(reason)
+        if self._round is not None:
+            self._round.fail(error)
+        elif self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+
+async def connect(url: str, count: int, *, charging: bool) -> list[ChargePoint]:
+    """Open connections; charge points boot and start a transaction, others only connect."""
+    room = asyncio.Semaphore(CONNECTING_AT_ONCE)
+
+    async def open_one(number: int) -> ChargePoint:
+        async with room:
+            return await _open(f"{url}-{number}", charging=charging)
+
+    return list(await asyncio.gather(*(open_one(number) for number in range(count))))
+
+
+async def _open(url: str, *, charging: bool) -> ChargePoint:
+    _, charge_point = await picows.ws_connect(
+        lambda: ChargePoint(b"[3" if charging else b"[2"),
+        url,
+        extra_headers={"Sec-WebSocket-Protocol": "ocpp1.6"},
+        websocket_handshake_timeout=ANSWER_TIMEOUT_S,
+    )
+    assert isinstance(charge_point, ChargePoint)
+    if charging:
+        await _start_transaction(charge_point)
+    return charge_point
+
+
+async def _start_transaction(charge_point: ChargePoint) -> None:
+    now = datetime.now(UTC)
+    await charge_point.call(
+        "BootNotification", {"chargePointVendor": "voltmesh", "chargePointModel": "load"}
+    )
+    start = {
+        "connectorId": 1,
+        "idTag": "BENCH",
+        "meterStart": 0,
+        "timestamp": now.isoformat(timespec="milliseconds"),
+    }
+    answer = await charge_point.call("StartTransaction", start)
+    charge_point.meter_values = frames.MeterValues(answer["transactionId"], now)
+
+
+async def run_round(
+    charge_points: Sequence[ChargePoint], action: str, seconds: float, most: int
+) -> dict[str, float]:
+    """Send messages of one action from all connections and return the outcome.
+
+    Raises:
+        LoadError: A server closed a connection, or answered with anything but a CALLRESULT.
+        TimeoutError: The last answers did not come.
+    """
+    round_ = Round(seconds, most)
+    for charge_point in charge_points:
+        meter_values = charge_point.meter_values.frame
+        frame = meter_values if action == "MeterValues" else frames.heartbeat
+        charge_point.begin(round_, frame)
+    await asyncio.wait_for(round_.done, seconds + ANSWER_TIMEOUT_S)
+    return round_.outcome()
+
+
+async def serve(read: Callable[[], Awaitable[str]], charge_points: Sequence[ChargePoint]) -> None:
+    """Do what the lines say until there are no more."""
+    _tell({"connected": len(charge_points)})
+    while line := await read():
+        _tell(await run_round(charge_points, **json.loads(line)))
+
+
+def _tell(answer: dict[str, float]) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+
+
+async def main() -> None:
+    """Connect and obey."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("connections", type=int)
+    parser.add_argument("prefix")
+    parser.add_argument("--charge-points", action="store_true")
+    arguments = parser.parse_args()
+    charge_points = await connect(
+        f"{arguments.url}/{arguments.prefix}",
+        arguments.connections,
+        charging=arguments.charge_points,
+    )
+    await serve(lambda: asyncio.to_thread(sys.stdin.readline), charge_points)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,24 @@
+"""How much a run measures."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The size of a run; every part of it is bounded in time and in count.
+
+    Attributes:
+        connections: Sockets that send load, for each server.
+        rounds: Rounds for each server and action, in turns.
+        seconds: Length of a round.
+        warm_up_seconds: Length of a round before, which is not reported.
+        most: Most messages of a round.
+        idle: Connections that are opened to see what one costs in memory.
+    """
+
+    connections: int = 200
+    rounds: int = 3
+    seconds: float = 4.0
+    warm_up_seconds: float = 1.5
+    most: int = 400_000
+    idle: int = 2000
