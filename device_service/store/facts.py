@@ -186,7 +186,8 @@ async def _store_last_statuses(
 async def _store_notices(connection: AsyncConnection, items: Sequence[Notice]) -> None:
     if items:
         insert = pg.insert(notices).on_conflict_do_nothing()
-        await connection.execute(insert, [_notice_row(item) for item in items])
+        ordered = sorted(items, key=lambda item: (item.charge_point_id, item.receive_time))
+        await connection.execute(insert, [_notice_row(item) for item in ordered])
 
 
 async def _open(connection: AsyncConnection, opened: Sequence[ConnectionOpened]) -> None:

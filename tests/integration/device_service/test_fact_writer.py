@@ -1,0 +1,128 @@
+"""Batches of facts: what they cost and what they do to each other, on a real PostgreSQL."""
+
+import asyncio
+import dataclasses
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from device_service.domain import ChargePointId, Connector, Hardware, Notice, State
+from device_service.facts import (
+    BootReported,
+    ConnectionClosed,
+    ConnectionOpened,
+    Fact,
+    GatewayBeat,
+    NoticeReported,
+    StatusReported,
+)
+from device_service.store import FactWriter, PostgresChargePointStore
+from device_service.wiring import SCHEMA
+from servicekit.database import Database
+from tests.integration.device_service.gateway import NOW
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, SCHEMA)
+    yield database
+    await database.close()
+
+
+def a_status(number: int) -> StatusReported:
+    return StatusReported(Connector(f"CP-{number}", 1, "Charging", "NoError", NOW))
+
+
+def a_boot(number: int, firmware_version: str = "1") -> BootReported:
+    hardware = Hardware(vendor="V", firmware_version=firmware_version)
+    return BootReported(f"CP-{number}", NOW, hardware, State.ACCEPTED, "etag")
+
+
+def opening(number: int) -> ConnectionOpened:
+    return ConnectionOpened(
+        f"CP-{number}", f"conn-{number}", "gateway", "instance", "", "ocpp1.6", NOW, NOW
+    )
+
+
+def all_kinds(number: int) -> list[Fact]:
+    notice = Notice(uuid.uuid4(), f"CP-{number}", f"conn-{number}", "1", "DataTransfer", "{}", NOW)
+    return [
+        a_status(number),
+        a_boot(number),
+        NoticeReported(notice, firmware_status="Idle", diagnostics_status="Idle"),
+        opening(number),
+        ConnectionClosed(f"CP-{number}", f"conn-{number}", NOW, 1000, ""),
+        GatewayBeat("gateway", "instance", NOW, {f"CP-{number}": NOW}),
+    ]
+
+
+async def statements(database: Database, facts: Sequence[Fact]) -> int:
+    executed: list[str] = []
+
+    def note(*arguments: object) -> None:
+        executed.append(str(arguments[2]))
+
+    engine = database._engine.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        await FactWriter(database).write(facts)
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    return len(executed)
+
+
+async def test_statuses_cost_two_statements_whatever_their_number(database: Database) -> None:
+    assert await statements(database, [a_status(1)]) == 2
+    assert await statements(database, [a_status(number) for number in range(300)]) == 2
+
+
+async def test_batch_of_all_kinds_costs_the_same_statements_as_one_of_each(
+    database: Database,
+) -> None:
+    few = await statements(database, all_kinds(0))
+    many = await statements(database, [fact for number in range(100) for fact in all_kinds(number)])
+    assert few == many
+
+
+async def test_last_boot_of_a_batch_stands(database: Database) -> None:
+    boots = [a_boot(1, firmware_version=str(number)) for number in range(5)]
+    registrations = await FactWriter(database).write([*boots, a_status(1)])
+    assert [item.state if item else None for item in registrations] == [State.ACCEPTED] * 5 + [None]
+    read = await PostgresChargePointStore(database).find(ChargePointId("CP-1"), NOW)
+    assert read is not None
+    assert read.hardware.firmware_version == "4"
+
+
+async def test_newest_connection_of_a_batch_is_the_current_one(database: Database) -> None:
+    newer = dataclasses.replace(
+        opening(1), connection_id="newer", gateway_id="newer", open_time=NOW + timedelta(seconds=1)
+    )
+    late_close = ConnectionClosed("CP-1", "conn-1", NOW + timedelta(seconds=2), 1006, "")
+    await FactWriter(database).write([a_boot(1), newer, opening(1), late_close])
+    read = await PostgresChargePointStore(database).find(
+        ChargePointId("CP-1"), NOW - timedelta(seconds=1)
+    )
+    assert read is not None
+    assert (read.link.gateway, read.link.online) == ("newer", True)
+
+
+@pytest.mark.parametrize(
+    "kind", [StatusReported, NoticeReported, ConnectionOpened, ConnectionClosed, GatewayBeat]
+)
+async def test_writers_that_meet_on_the_same_rows_do_not_deadlock(
+    database: Database, kind: type[Fact]
+) -> None:
+    facts = [fact for number in range(300) for fact in all_kinds(number)]
+    await FactWriter(database).write([fact for fact in facts if not isinstance(fact, kind)])
+    meeting = [fact for fact in facts if isinstance(fact, kind)]
+    writers = [FactWriter(database) for _ in range(4)]
+    for _ in range(3):
+        await asyncio.gather(
+            *(
+                writer.write(meeting[:: 1 if index % 2 else -1])
+                for index, writer in enumerate(writers)
+            )
+        )
