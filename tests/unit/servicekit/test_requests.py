@@ -1,7 +1,6 @@
 """What requests are made of: fields, names, masks, times."""
 
 from datetime import UTC, datetime, timedelta, timezone
-from typing import NoReturn
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -17,7 +16,7 @@ from servicekit.timestamps import to_datetime, to_timestamp
 MUTABLE = ("display_name", "blocked")
 
 
-def refuse(_: object) -> NoReturn:
+def refuse(_: object) -> str:
     raise ValueError("must be better")
 
 
@@ -44,7 +43,7 @@ def test_all_violations_leave_together() -> None:
 
 def test_violation_explains_the_error_that_its_value_caused() -> None:
     with pytest.raises(InvalidRequest), Parsing() as field:
-        str(field("a", refuse, 1).nothing)
+        field("a", refuse, 1).removeprefix("a")
 
 
 def test_error_without_a_violation_is_a_defect() -> None:
