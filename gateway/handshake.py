@@ -20,6 +20,7 @@ from gateway.identity import MalformedIdentity, charge_point_id
 log = structlog.get_logger()
 
 HEALTH_PATH = "/healthz"
+_REMOTE_ADDRESS = "X-Remote-Address"  # Envoy overwrites whatever a peer sends under this name
 _RETRY_AFTER_S = "10"
 
 _STATUS = {
@@ -116,9 +117,9 @@ class Handshakes:
 
 def remote_address(connection: ServerConnection, request: Request) -> str:
     """Return host:port of the charge point: what Envoy saw, or else the peer of the socket."""
-    forwarded = request.headers.get_all("X-Forwarded-For")
-    if forwarded:
-        return _printable(forwarded[-1].rpartition(",")[2].strip())[:100]
+    seen_by_envoy = request.headers.get_all(_REMOTE_ADDRESS)
+    if seen_by_envoy:
+        return _printable(seen_by_envoy[-1])[:100]
     host, port = connection.remote_address[:2]
     return f"{host}:{port}"
 
