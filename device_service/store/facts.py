@@ -36,6 +36,7 @@ from servicekit.database import Database
 
 MAX_REFUSED_HANDSHAKES = 10_000
 _FORGET_GATEWAY_AFTER = timedelta(days=1)
+_CONNECTOR = tuple(field.name for field in dataclasses.fields(Connector))
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
 
@@ -340,13 +341,18 @@ def _new_row(boot: BootReported, state: State) -> dict[str, Any]:
     }
 
 
+def _values(item: Connector) -> dict[str, Any]:
+    """Do what `dataclasses.asdict` does without its deep copies: this path is the busiest."""
+    return {name: getattr(item, name) for name in _CONNECTOR}
+
+
 def _connector_row(item: Connector) -> dict[str, Any]:
-    return dataclasses.asdict(item) | {"effective_time": item.effective_time}
+    return _values(item) | {"effective_time": item.effective_time}
 
 
 def _history_row(item: Connector) -> dict[str, Any]:
     content = (item.status, item.error_code, item.info, item.vendor_id, item.vendor_error_code)
-    return dataclasses.asdict(item) | {
+    return _values(item) | {
         "fact_time": item.status_time or item.receive_time,
         "content_digest": _digest(*content),
     }
