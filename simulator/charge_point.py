@@ -133,6 +133,7 @@ class ChargePoint:
         ]
         self._chance = chance
         self._link: Link | None = None
+        self._registered = False  # before that, nothing but BootNotification may be sent
         self._accepted_id_tags: set[str] = set()
         self._routes = routes(self)
         self._errands: set[asyncio.Task[None]] = set()
@@ -171,7 +172,7 @@ class ChargePoint:
 
     async def report_status(self, connector: Connector) -> None:
         """Tell the central system the connector's status; now, or when it is back."""
-        if not (self.ready.is_set() and self.online):
+        if not (self._registered and self.online):
             return
         told = (connector.status, connector.status_time)
         if await self._attempt("StatusNotification", _status(connector.number, *told)):
@@ -289,8 +290,9 @@ class ChargePoint:
         if answer["interval"] > 0:
             self.configuration.set("HeartbeatInterval", str(answer["interval"]))
         if not self.ready.is_set():
-            self.ready.set()
+            self._registered = True
             await self._report(self._connectors, whole=True)
+            self.ready.set()
         return _Boot(accepted=True)
 
     async def _beat(self) -> None:
@@ -342,6 +344,7 @@ class ChargePoint:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HARD_RESET_PATIENCE_S if hard else _SOFT_RESET_PATIENCE_S):
                 await self._stop_all(f"{kind}Reset")
+        self._registered = False
         if hard and self._link is not None:
             await self._link.close()
         elif not hard:

@@ -74,7 +74,8 @@ async def test_what_was_on_its_way_when_the_line_dropped_is_sent_on_the_next_lin
 
     async def silent(_action: str, _payload: Mapping[str, Any]) -> dict[str, Any]:
         arrived.set()
-        return await asyncio.get_running_loop().create_future()
+        await asyncio.Event().wait()
+        return {}
 
     put_all(outbox, Transaction())
     async with delivering(outbox, silent):
