@@ -12,6 +12,8 @@ import pytest
 from deploy.postgres import EmbeddedPostgres
 from tests.support.postgres import create_database, create_template, drop_database
 
+pytest_plugins = ["tests.support.fixtures"]
+
 _RUNNER = pytest.StashKey[asyncio.Runner]()
 _SERVER = pytest.StashKey[EmbeddedPostgres]()
 _URI = pytest.StashKey[str]()

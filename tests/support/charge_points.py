@@ -12,8 +12,12 @@ from urllib.parse import quote
 
 from ocpp.v16 import ChargePoint, call, call_result
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
+OCPP_1_6 = Subprotocol("ocpp1.6")
 ANSWER_TIMEOUT_S = 40
+# A proxy keeps the line for a second after the closing handshake; raw frames do not wait for that.
+CLOSE_TIMEOUT_S = 0.1
 _numbers = itertools.count(1)
 
 
@@ -31,7 +35,7 @@ def socket_url(ocpp_url: str, charge_point_id: str) -> str:
 async def charge_point(ocpp_url: str, charge_point_id: str) -> AsyncIterator[ChargePoint]:
     """Connect a charge point of the `ocpp` package for the length of the block."""
     url = socket_url(ocpp_url, charge_point_id)
-    async with connect(url, subprotocols=["ocpp1.6"], proxy=None) as socket:
+    async with connect(url, subprotocols=[OCPP_1_6], proxy=None) as socket:
         station = ChargePoint(charge_point_id, socket, response_timeout=ANSWER_TIMEOUT_S)
         reading = asyncio.create_task(station.start())
         try:
@@ -82,5 +86,11 @@ class RawChargePoint:
 async def raw_charge_point(ocpp_url: str, charge_point_id: str) -> AsyncIterator[RawChargePoint]:
     """Connect a raw charge point for the length of the block."""
     url = socket_url(ocpp_url, charge_point_id)
-    async with connect(url, subprotocols=["ocpp1.6"], proxy=None, max_size=None) as socket:
+    async with connect(
+        url,
+        subprotocols=[OCPP_1_6],
+        proxy=None,
+        max_size=None,
+        close_timeout=CLOSE_TIMEOUT_S,
+    ) as socket:
         yield RawChargePoint(socket)

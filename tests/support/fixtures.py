@@ -1,4 +1,4 @@
-"""One platform for all tests of a worker that do not break it."""
+"""One platform for all tests of a worker that do not break it, whatever folder they are in."""
 
 from collections.abc import AsyncIterator
 
