@@ -77,12 +77,12 @@ $(BIN)/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("pu
 endef
 
 $(READY): $(BIN)/uv requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	$(ON_THE_PATH)
 	@touch $@
 
 $(READY_DEV): $(BIN)/uv requirements-dev.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	$(ON_THE_PATH)
 	@touch $@ $(READY)
 
