@@ -167,6 +167,15 @@ async def test_a_driver_whose_tag_is_refused_does_not_charge(central: CentralSys
     assert central.payloads("StartTransaction") == []
 
 
+async def test_a_dropped_line_ends_the_wait_for_an_answer(central: CentralSystem) -> None:
+    central.silent.add("Authorize")
+    async with charging(central, call_timeout_s=600):
+        await eventually(lambda: central.payloads("Authorize"))
+        central.silent.clear()
+        await central.hang_up()
+        await eventually(lambda: len(central.payloads("Authorize")) >= 2)
+
+
 async def test_a_session_is_started_and_stopped_from_far_away(central: CentralSystem) -> None:
     async with charging(central, pause_s=SELDOM, speed=1) as charge_point:
         await eventually(lambda: central.statuses(1))
