@@ -28,7 +28,7 @@ def build(config: Config, tracing: Tracing) -> Service:
         timeout_s=config.database_timeout_s,
     )
     channel = open_channel(config.auth_address)
-    records = PostgresRecords(database, time_ordered_uuid)
+    records = PostgresRecords(database, clock, time_ordered_uuid)
     transactions = Transactions(
         records, AuthorizationClient(channel, tracing), clock, time_ordered_uuid
     )

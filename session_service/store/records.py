@@ -6,6 +6,7 @@ from typing import cast
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from servicekit.clock import Clock
 from servicekit.database import Database
 from servicekit.group_commit import GroupCommit
 from servicekit.ids import IdSource
@@ -19,6 +20,7 @@ from session_service.domain.sessions import (
     Stop,
 )
 from session_service.store.meter_values import report_rows, stop_rows, store_meter_values
+from session_service.store.months import Months
 from session_service.store.rows import entry_row
 from session_service.store.tables import quarantine
 from session_service.store.transactions import (
@@ -36,8 +38,9 @@ Outcome = StartAnswer | IdTagInfo | None
 class PostgresRecords:
     """Keeps what charge points say in the schema of session_service."""
 
-    def __init__(self, database: Database, new_id: IdSource) -> None:
+    def __init__(self, database: Database, clock: Clock, new_id: IdSource) -> None:
         self._database, self._new_id = database, new_id
+        self._months = Months(database, clock)
         self._facts = GroupCommit[Fact, Outcome](self._commit)
 
     async def find_start(self, key: StartKey) -> StartAnswer | None:
@@ -73,6 +76,7 @@ class PostgresRecords:
         """
         ordered = sorted(enumerate(facts), key=lambda item: item[1].charge_point_id)
         outcomes: list[Outcome] = [None] * len(facts)
+        await self._months.make()
         async with self._database.transaction() as connection:
             batch = _Batch(connection, self._new_id)
             await lock_tags(connection, [fact for fact in facts if isinstance(fact, Start)])

@@ -38,10 +38,10 @@ async def lock_tags(connection: AsyncConnection, starts: Iterable[Start]) -> Non
 
 
 async def store_start(connection: AsyncConnection, start: Start) -> StartAnswer:
-    """Keep a start, whose tag is locked if it has a limit, and return its answer."""
-    known = await find_start(connection, start.key)
-    if known is not None:
-        return known
+    """Keep a start, whose tag is locked if it has a limit, and return its answer.
+
+    What is found out about a repeat counts for nothing: the row of the first time is there.
+    """
     info = start.answered(await _running(connection, start))
     insert = (
         pg.insert(sessions)

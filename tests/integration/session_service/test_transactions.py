@@ -19,6 +19,7 @@ from tests.support.services import NO_TRACING, free_address, serving
 ACCEPTED = types_pb2.AUTHORIZATION_STATUS_ACCEPTED
 BLOCKED = types_pb2.AUTHORIZATION_STATUS_BLOCKED
 CONCURRENT_TX = types_pb2.AUTHORIZATION_STATUS_CONCURRENT_TX
+StartResponse = core_pb2.StartTransactionResponse
 INVALID = types_pb2.AUTHORIZATION_STATUS_INVALID
 
 
@@ -151,25 +152,39 @@ async def test_odd_tags_and_reservations_are_kept(platform: Platform) -> None:
 async def test_limit_holds_over_two_replicas(
     platform: Platform, database_url: str, auth_address: str
 ) -> None:
-    await platform.tag(max_active_transactions=2)
+    tags = [f"card-{number}" for number in range(20)]
+    for tag in tags:
+        await platform.tag(tag, max_active_transactions=1)
+    async with session_gateway(database_url, auth_address) as other:
+
+        async def start(replicas: tuple[Platform, Platform]) -> list[StartResponse]:
+            return await asyncio.gather(
+                *(
+                    replica.gateway.start(f"CP-{spelled}", id_tag=spelled)
+                    for tag in tags
+                    for replica, spelled in zip(replicas, (tag, tag.upper()), strict=True)
+                )
+            )
+
+        answers = await start((platform, other))
+        for pair in zip(answers[::2], answers[1::2], strict=True):
+            assert {answer.id_tag_info.status for answer in pair} == {ACCEPTED, CONCURRENT_TX}
+        assert await start((other, platform)) == answers
+
+
+async def test_same_start_on_two_replicas_makes_one_session(
+    platform: Platform, database_url: str, auth_address: str
+) -> None:
     async with session_gateway(database_url, auth_address) as other:
         answers = await asyncio.gather(
             *(
-                replica.gateway.start(f"CP-{number}", id_tag=id_tag)
-                for number in range(10)
-                for replica, id_tag in ((platform, "CARD-1"), (other, "card-1"))
+                replica.gateway.start(f"CP-{number}")
+                for number in range(20)
+                for replica in (platform, other)
             )
         )
-        statuses = [answer.id_tag_info.status for answer in answers]
-        assert (statuses.count(ACCEPTED), statuses.count(CONCURRENT_TX)) == (2, 18)
-        again = await asyncio.gather(
-            *(
-                replica.gateway.start(f"CP-{number}", id_tag=id_tag)
-                for number in range(10)
-                for replica, id_tag in ((other, "CARD-1"), (platform, "card-1"))
-            )
-        )
-        assert again == answers
+    assert answers[::2] == answers[1::2]
+    assert len(await platform.all_sessions()) == 20
 
 
 async def test_ended_session_makes_room_for_the_next(platform: Platform) -> None:
@@ -280,6 +295,15 @@ async def test_start_waits_for_auth_service_to_come_back(database_url: str) -> N
         assert not done
         async with serving(auth_service.wiring.build(config, NO_TRACING), config.listen):
             assert (await start).id_tag_info.status == INVALID
+
+
+async def test_repeated_start_is_answered_without_auth_service(database_url: str) -> None:
+    config = auth_config(database_url, free_address())
+    async with session_gateway(database_url, config.listen) as platform:
+        async with serving(auth_service.wiring.build(config, NO_TRACING), config.listen):
+            first = await platform.gateway.start()
+        async with asyncio.timeout(3):
+            assert await platform.gateway.start() == first
 
 
 async def test_stop_does_not_wait_for_auth_service(database_url: str) -> None:
