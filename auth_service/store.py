@@ -17,7 +17,7 @@ from auth_service.domain import (
 )
 from servicekit.database import Database
 from servicekit.errors import EtagMismatch
-from servicekit.pagination import Page, PageRequest
+from servicekit.pagination import Page, PageRequest, time_key
 
 metadata = sa.MetaData()
 
@@ -140,7 +140,7 @@ def _behind(page: PageRequest) -> sa.ColumnElement[bool]:
         return sa.true()
     created, key = page.after
     return sa.tuple_(id_tags.c.create_time, id_tags.c.id_tag_key) < sa.tuple_(
-        sa.cast(sa.literal(created), sa.TIMESTAMP(timezone=True)), sa.literal(key)
+        sa.literal(time_key(created), sa.TIMESTAMP(timezone=True)), sa.literal(key)
     )
 
 

@@ -11,10 +11,11 @@ from typing import Any, TypeAlias
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 from grpc_status.rpc_status import to_status as to_grpc_status
 
-from servicekit.errors import InternalError, PlatformError
+from servicekit.errors import InternalError, PlatformError, UnreadableRequest
 from servicekit.status import to_status
 from servicekit.telemetry import SpanKind, Tracing
 
@@ -134,6 +135,31 @@ class ErrorInterceptor(AroundInterceptor):
             log.exception("rpc_failed", method=method)
             status = to_status(InternalError("An internal error occurred; it has been logged."))
         return await _abort(context, status)
+
+    def _unary(self, handler: Any, method: str) -> Any:
+        inner = handler.unary_unary
+
+        async def call(request: Any, context: Context) -> Any:
+            if request is None:
+                raise UnreadableRequest("The request cannot be read; its texts have to be UTF-8.")
+            return await inner(request, context)
+
+        readable = grpc.unary_unary_rpc_method_handler(
+            call, _or_none(handler.request_deserializer), handler.response_serializer
+        )
+        return super()._unary(readable, method)
+
+
+def _or_none(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Return a deserializer that does not raise: gRPC would call that a fault of the server."""
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return None
+
+    return read
 
 
 async def _abort(context: Context, status: status_pb2.Status) -> None:

@@ -9,6 +9,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import orjson
@@ -78,6 +79,21 @@ def page_request(size: int, token: str, *filters: object, key_length: int = 2) -
     """
     digest = hashlib.sha256(repr(filters).encode()).hexdigest()[:16]
     return PageRequest(size, _decode(digest, token, key_length) if token else None, digest)
+
+
+def time_key(value: str) -> datetime:
+    """Return the time that stands in the sort key of a page token.
+
+    Raises:
+        InvalidPageToken: It is none.
+    """
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InvalidPageToken("The page token is not one that this list made.")
+    return time
 
 
 def _encode(filters: str, key: tuple[str, ...]) -> str:

@@ -24,11 +24,10 @@ from device_service.store.tables import (
     gateway_instances,
     notices,
     status_history,
-    time_key,
 )
 from servicekit.database import Database
 from servicekit.errors import EtagMismatch
-from servicekit.pagination import Page, PageRequest
+from servicekit.pagination import Page, PageRequest, time_key
 
 _HARDWARE = tuple(field.name for field in dataclasses.fields(Hardware))
 

@@ -20,11 +20,10 @@ from device_service.store.tables import (
     connectors,
     notices,
     refused_handshakes,
-    time_key,
 )
 from servicekit.database import Database
 from servicekit.errors import InvalidPageToken
-from servicekit.pagination import Page, PageRequest
+from servicekit.pagination import Page, PageRequest, time_key
 
 _TIME = sa.TIMESTAMP(timezone=True)
 

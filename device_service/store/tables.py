@@ -1,13 +1,10 @@
 """The tables of device_service, and the two shapes of statement that all its stores use."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
-
-from servicekit.errors import InvalidPageToken
 
 metadata = sa.MetaData()
 
@@ -112,18 +109,3 @@ def insert_given(table: sa.Table, rows: Sequence[Mapping[str, Any]], *order: str
     source = given(table, rows)
     select = sa.select(source).order_by(*(source.c[name] for name in order))
     return pg.insert(table).from_select(list(rows[0]), select)
-
-
-def time_key(value: str) -> datetime:
-    """Return the time that stands in a page token.
-
-    Raises:
-        InvalidPageToken: It is none.
-    """
-    try:
-        time = datetime.fromisoformat(value)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise InvalidPageToken("The page token is not one that this list made.")
-    return time
