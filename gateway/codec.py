@@ -326,9 +326,7 @@ def _encode_time(time: Timestamp) -> str:
         moment = EPOCH + timedelta(seconds=time.seconds)
     except OverflowError as error:
         raise CodecError(f"{time.seconds} s is not in the years 0001 to 9999 of UTC") from error
-    milliseconds = time.nanos // 1_000_000
-    fraction = f".{milliseconds:03}" if milliseconds else ""
-    return f"{moment.replace(tzinfo=None).isoformat()}{fraction}Z"
+    return f"{moment.replace(tzinfo=None).isoformat()}Z"  # some chargers misread fractions
 
 
 def _as_it_is(value: str | float) -> str | float:

@@ -38,9 +38,7 @@ def load_schema(action: str, codec: str) -> Json:
 
 def times() -> st.SearchStrategy[str]:
     """Times in the one form that goes out, over all years that a message can hold."""
-    seconds = st.datetimes().map(lambda moment: moment.replace(microsecond=0).isoformat())
-    milliseconds = st.integers(0, 999).map(lambda ms: f".{ms:03}" if ms else "")
-    return st.builds(lambda time, fraction: f"{time}{fraction}Z", seconds, milliseconds)
+    return st.datetimes().map(lambda moment: f"{moment.replace(microsecond=0).isoformat()}Z")
 
 
 def values(schema: Json, root: Json, member: str = "") -> st.SearchStrategy[Any]:
@@ -139,15 +137,15 @@ def a_sample(**members: str) -> Json:
         ("2026-01-02t03:04:05z", "2026-01-02T03:04:05Z"),
         ("2026-01-02T03:04:05+02:00", "2026-01-02T01:04:05Z"),
         ("2026-01-02T03:04:05-09:30", "2026-01-02T12:34:05Z"),
-        ("2026-01-02T03:04:05.1Z", "2026-01-02T03:04:05.100Z"),
-        ("2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.123Z"),
+        ("2026-01-02T03:04:05.1Z", "2026-01-02T03:04:05Z"),
+        ("2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05Z"),
         ("2026-01-02T03:04:05.000999999Z", "2026-01-02T03:04:05Z"),
         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
-        ("1969-12-31T23:59:59.500Z", "1969-12-31T23:59:59.500Z"),
-        ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
+        ("1969-12-31T23:59:59.500Z", "1969-12-31T23:59:59Z"),
+        ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59Z"),
     ],
 )
-def test_times_leave_as_utc_with_milliseconds_only_if_any(text: str, expected: str) -> None:
+def test_times_leave_as_utc_in_full_seconds(text: str, expected: str) -> None:
     message = CODEC.to_message("StartTransaction", a_start(timestamp=text))
     again = CODEC.charge_point_calls.encode("StartTransaction", message)
     assert again["timestamp"] == expected
