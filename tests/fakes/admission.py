@@ -36,3 +36,21 @@ class FakeAdmission(admission_pb2_grpc.AdmissionServiceServicer):
         if "ocpp1.6" not in request.subprotocols:
             return admission_pb2.VERDICT_SUBPROTOCOL_MISSING
         return admission_pb2.VERDICT_ADMITTED
+
+
+class FailingAdmission(admission_pb2_grpc.AdmissionServiceServicer):
+    """Raises what it is given."""
+
+    def __init__(self) -> None:
+        self.error: Exception = NotImplementedError()
+
+    def register(self, server: grpc.aio.Server) -> str:
+        """Add this servicer to a server."""
+        admission_pb2_grpc.add_AdmissionServiceServicer_to_server(self, server)
+        return "csms.gateway.v1.AdmissionService"
+
+    async def Admit(
+        self, _: admission_pb2.AdmitRequest, __: grpc.aio.ServicerContext[Any, Any]
+    ) -> admission_pb2.AdmitResponse:
+        """Fail."""
+        raise self.error
