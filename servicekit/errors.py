@@ -66,12 +66,6 @@ class InvalidRequest(PlatformError):
         self.violations = tuple(violations)
 
 
-class UnreadableRequest(PlatformError):
-    """A request that is no message of the method: mostly a text that is not UTF-8."""
-
-    kind, reason = ErrorKind.INVALID_ARGUMENT, "INVALID_REQUEST"
-
-
 class InvalidPageToken(PlatformError):
     """A page token that this method did not make for these filters."""
 

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 from grpc_status.rpc_status import to_status as to_grpc_status
 
-from servicekit.errors import InternalError, PlatformError, UnreadableRequest
+from servicekit.errors import InternalError, InvalidRequest, PlatformError, Violation
 from servicekit.status import to_status
 from servicekit.telemetry import SpanKind, Tracing
 
@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Proceed = Callable[[], Awaitable[Any]]
+_UNREADABLE = Violation("request", "must be a message of this method, with texts in UTF-8")
 _QUIET = ("/grpc.health.v1.", "/grpc.reflection.")
 
 
@@ -141,7 +142,7 @@ class ErrorInterceptor(AroundInterceptor):
 
         async def call(request: Any, context: Context) -> Any:
             if request is None:
-                raise UnreadableRequest("The request cannot be read; its texts have to be UTF-8.")
+                raise InvalidRequest([_UNREADABLE])
             return await inner(request, context)
 
         readable = grpc.unary_unary_rpc_method_handler(
