@@ -103,6 +103,26 @@ async def test_same_start_sent_many_times_at_once_makes_one_session(platform: Pl
     await platform.the_session()
 
 
+async def test_same_start_without_time_on_two_replicas_makes_one_session(
+    platform: Platform, database_url: str, auth_address: str
+) -> None:
+    async with session_gateway(database_url, auth_address) as other:
+        calls = [
+            platform.gateway.call(f"CP-{number}", start_request(), ["time_replaced"], "[2,...]")
+            for number in range(20)
+        ]
+        for call in calls:
+            call.request.start_transaction.timestamp.seconds = call.receive_time.seconds
+        copies = [type(call).FromString(call.SerializeToString()) for call in calls]
+        answers = await asyncio.gather(
+            *(platform.gateway.send(call) for call in calls),
+            *(other.gateway.send(call) for call in copies),
+        )
+    ids = [answer.response.start_transaction.transaction_id for answer in answers]
+    assert ids[:20] == ids[20:]
+    assert len(await platform.all_sessions()) == 20
+
+
 async def test_start_without_readable_time_is_repeated_while_its_session_runs(
     platform: Platform,
 ) -> None:
