@@ -60,6 +60,32 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Tells that a service does not own the action that it was sent."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 18
     """Tells of a defect; the log of the service has the details under the trace of the request."""
+    ERROR_REASON_COMMAND_NOT_FOUND: _ErrorReason.ValueType  # 19
+    """Tells that no command has this name."""
+    ERROR_REASON_CHARGE_POINT_OFFLINE: _ErrorReason.ValueType  # 20
+    """Tells that the charge point has no connection, and the command was not to wait for one."""
+    ERROR_REASON_TOO_MANY_PENDING_COMMANDS: _ErrorReason.ValueType  # 21
+    """Tells that too many commands wait for the charge point; repeat after the delay in
+    `google.rpc.RetryInfo`.
+    """
+    ERROR_REASON_COMMAND_NOT_PENDING: _ErrorReason.ValueType  # 22
+    """Tells that the command was sent or has ended, and cannot be cancelled any more."""
+    ERROR_REASON_COMMAND_ANSWER_TIMEOUT: _ErrorReason.ValueType  # 23
+    """Tells that the command was not answered in time."""
+    ERROR_REASON_CONNECTION_LOST: _ErrorReason.ValueType  # 24
+    """Tells that the charge point's connection ended before it answered the command."""
+    ERROR_REASON_GATEWAY_LOST: _ErrorReason.ValueType  # 25
+    """Tells that the gateway was lost while the command was under way; whether the charge point got it is
+    not known.
+    """
+    ERROR_REASON_CONNECTION_REPLACED: _ErrorReason.ValueType  # 26
+    """Tells that a command was for a connection that is no longer the charge point's newest."""
+    ERROR_REASON_LINK_REPLACED: _ErrorReason.ValueType  # 27
+    """Tells a gateway that a newer link of it has taken the place of this one."""
+    ERROR_REASON_COMMAND_EXPIRED: _ErrorReason.ValueType  # 28
+    """Tells that a command passed its expire time before it could be sent."""
+    ERROR_REASON_ANSWER_UNREADABLE: _ErrorReason.ValueType  # 29
+    """Tells that the charge point's answer did not fit its schema and could not be repaired."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Lists the reasons that stand in `google.rpc.ErrorInfo.reason`, without their prefix, under the
@@ -106,4 +132,30 @@ ERROR_REASON_ACTION_NOT_SUPPORTED: ErrorReason.ValueType  # 17
 """Tells that a service does not own the action that it was sent."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 18
 """Tells of a defect; the log of the service has the details under the trace of the request."""
+ERROR_REASON_COMMAND_NOT_FOUND: ErrorReason.ValueType  # 19
+"""Tells that no command has this name."""
+ERROR_REASON_CHARGE_POINT_OFFLINE: ErrorReason.ValueType  # 20
+"""Tells that the charge point has no connection, and the command was not to wait for one."""
+ERROR_REASON_TOO_MANY_PENDING_COMMANDS: ErrorReason.ValueType  # 21
+"""Tells that too many commands wait for the charge point; repeat after the delay in
+`google.rpc.RetryInfo`.
+"""
+ERROR_REASON_COMMAND_NOT_PENDING: ErrorReason.ValueType  # 22
+"""Tells that the command was sent or has ended, and cannot be cancelled any more."""
+ERROR_REASON_COMMAND_ANSWER_TIMEOUT: ErrorReason.ValueType  # 23
+"""Tells that the command was not answered in time."""
+ERROR_REASON_CONNECTION_LOST: ErrorReason.ValueType  # 24
+"""Tells that the charge point's connection ended before it answered the command."""
+ERROR_REASON_GATEWAY_LOST: ErrorReason.ValueType  # 25
+"""Tells that the gateway was lost while the command was under way; whether the charge point got it is
+not known.
+"""
+ERROR_REASON_CONNECTION_REPLACED: ErrorReason.ValueType  # 26
+"""Tells that a command was for a connection that is no longer the charge point's newest."""
+ERROR_REASON_LINK_REPLACED: ErrorReason.ValueType  # 27
+"""Tells a gateway that a newer link of it has taken the place of this one."""
+ERROR_REASON_COMMAND_EXPIRED: ErrorReason.ValueType  # 28
+"""Tells that a command passed its expire time before it could be sent."""
+ERROR_REASON_ANSWER_UNREADABLE: ErrorReason.ValueType  # 29
+"""Tells that the charge point's answer did not fit its schema and could not be repaired."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

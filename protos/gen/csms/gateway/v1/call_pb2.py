@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63sms/gateway/v1/call.proto\x12\x0f\x63sms.gateway.v1\x1a%csms/ocpp/v16/charge_point_call.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"7\n\x0f\x45xchangeRequest\x12$\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x15.csms.gateway.v1.Call\"<\n\x10\x45xchangeResponse\x12(\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x17.csms.gateway.v1.Answer\"\xaa\x04\n\x04\x43\x61ll\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x17\n\x0f\x63harge_point_id\x18\x02 \x01(\t\x12\x15\n\rconnection_id\x18\x03 \x01(\t\x12\x12\n\nmessage_id\x18\x04 \x01(\t\x12\x30\n\x0creceive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x0f\n\x07repairs\x18\x08 \x03(\t\x12\x11\n\traw_frame\x18\t \x01(\t\x12\x31\n\x07request\x18\n \x01(\x0b\x32\x1e.csms.ocpp.v16.ChargePointCallH\x00\x12<\n\x10unreadable_frame\x18\x0b \x01(\x0b\x32 .csms.gateway.v1.UnreadableFrameH\x00\x12>\n\x11\x63onnection_opened\x18\x0c \x01(\x0b\x32!.csms.gateway.v1.ConnectionOpenedH\x00\x12>\n\x11\x63onnection_closed\x18\r \x01(\x0b\x32!.csms.gateway.v1.ConnectionClosedH\x00\x12\x34\n\x0cgateway_beat\x18\x0e \x01(\x0b\x32\x1c.csms.gateway.v1.GatewayBeatH\x00\x42\t\n\x07payload\"\xb8\x01\n\x06\x41nswer\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x34\n\x08response\x18\x02 \x01(\x0b\x32 .csms.ocpp.v16.ChargePointAnswerH\x00\x12\x36\n\rreport_stored\x18\x03 \x01(\x0b\x32\x1d.csms.gateway.v1.ReportStoredH\x00\x12#\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x0e\n\x0cReportStored\"E\n\x0fUnreadableFrame\x12\x12\n\nerror_code\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\"p\n\x10\x43onnectionOpened\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x1b\n\x13gateway_instance_id\x18\x02 \x01(\t\x12\x16\n\x0eremote_address\x18\x03 \x01(\t\x12\x13\n\x0bsubprotocol\x18\x04 \x01(\t\"6\n\x10\x43onnectionClosed\x12\x12\n\nclose_code\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"|\n\x0bGatewayBeat\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x1b\n\x13gateway_instance_id\x18\x02 \x01(\t\x12<\n\x12\x63harge_points_seen\x18\x03 \x03(\x0b\x32 .csms.gateway.v1.ChargePointSeen\"^\n\x0f\x43hargePointSeen\x12\x17\n\x0f\x63harge_point_id\x18\x01 \x01(\t\x12\x32\n\x0elast_seen_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2b\n\x0b\x43\x61llService\x12S\n\x08\x45xchange\x12 .csms.gateway.v1.ExchangeRequest\x1a!.csms.gateway.v1.ExchangeResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63sms/gateway/v1/call.proto\x12\x0f\x63sms.gateway.v1\x1a%csms/ocpp/v16/charge_point_call.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"7\n\x0f\x45xchangeRequest\x12$\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x15.csms.gateway.v1.Call\"<\n\x10\x45xchangeResponse\x12(\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x17.csms.gateway.v1.Answer\"\xf4\x02\n\x04\x43\x61ll\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x17\n\x0f\x63harge_point_id\x18\x02 \x01(\t\x12\x15\n\rconnection_id\x18\x03 \x01(\t\x12\x12\n\nmessage_id\x18\x04 \x01(\t\x12\x30\n\x0creceive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12\x0f\n\x07repairs\x18\x08 \x03(\t\x12\x11\n\traw_frame\x18\t \x01(\t\x12\x31\n\x07request\x18\n \x01(\x0b\x32\x1e.csms.ocpp.v16.ChargePointCallH\x00\x12<\n\x10unreadable_frame\x18\x0b \x01(\x0b\x32 .csms.gateway.v1.UnreadableFrameH\x00\x42\t\n\x07payload\"\xb8\x01\n\x06\x41nswer\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x34\n\x08response\x18\x02 \x01(\x0b\x32 .csms.ocpp.v16.ChargePointAnswerH\x00\x12\x36\n\rreport_stored\x18\x03 \x01(\x0b\x32\x1d.csms.gateway.v1.ReportStoredH\x00\x12#\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x0e\n\x0cReportStored\"E\n\x0fUnreadableFrame\x12\x12\n\nerror_code\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t2b\n\x0b\x43\x61llService\x12S\n\x08\x45xchange\x12 .csms.gateway.v1.ExchangeRequest\x1a!.csms.gateway.v1.ExchangeResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,21 +39,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXCHANGERESPONSE']._serialized_start=201
   _globals['_EXCHANGERESPONSE']._serialized_end=261
   _globals['_CALL']._serialized_start=264
-  _globals['_CALL']._serialized_end=818
-  _globals['_ANSWER']._serialized_start=821
-  _globals['_ANSWER']._serialized_end=1005
-  _globals['_REPORTSTORED']._serialized_start=1007
-  _globals['_REPORTSTORED']._serialized_end=1021
-  _globals['_UNREADABLEFRAME']._serialized_start=1023
-  _globals['_UNREADABLEFRAME']._serialized_end=1092
-  _globals['_CONNECTIONOPENED']._serialized_start=1094
-  _globals['_CONNECTIONOPENED']._serialized_end=1206
-  _globals['_CONNECTIONCLOSED']._serialized_start=1208
-  _globals['_CONNECTIONCLOSED']._serialized_end=1262
-  _globals['_GATEWAYBEAT']._serialized_start=1264
-  _globals['_GATEWAYBEAT']._serialized_end=1388
-  _globals['_CHARGEPOINTSEEN']._serialized_start=1390
-  _globals['_CHARGEPOINTSEEN']._serialized_end=1484
-  _globals['_CALLSERVICE']._serialized_start=1486
-  _globals['_CALLSERVICE']._serialized_end=1584
+  _globals['_CALL']._serialized_end=636
+  _globals['_ANSWER']._serialized_start=639
+  _globals['_ANSWER']._serialized_end=823
+  _globals['_REPORTSTORED']._serialized_start=825
+  _globals['_REPORTSTORED']._serialized_end=839
+  _globals['_UNREADABLEFRAME']._serialized_start=841
+  _globals['_UNREADABLEFRAME']._serialized_end=910
+  _globals['_CALLSERVICE']._serialized_start=912
+  _globals['_CALLSERVICE']._serialized_end=1010
 # @@protoc_insertion_point(module_scope)

@@ -86,9 +86,6 @@ class Call(_message.Message):
     RAW_FRAME_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     UNREADABLE_FRAME_FIELD_NUMBER: _builtins.int
-    CONNECTION_OPENED_FIELD_NUMBER: _builtins.int
-    CONNECTION_CLOSED_FIELD_NUMBER: _builtins.int
-    GATEWAY_BEAT_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Numbers the call within its gateway process; repeated unchanged when the call is sent again."""
     charge_point_id: _builtins.str
@@ -125,18 +122,6 @@ class Call(_message.Message):
     def unreadable_frame(self) -> Global___UnreadableFrame:
         """Reports a frame that could not be understood; the service keeps it in quarantine."""
 
-    @_builtins.property
-    def connection_opened(self) -> Global___ConnectionOpened:
-        """Reports a connection that was accepted."""
-
-    @_builtins.property
-    def connection_closed(self) -> Global___ConnectionClosed:
-        """Reports a connection that ended."""
-
-    @_builtins.property
-    def gateway_beat(self) -> Global___GatewayBeat:
-        """Reports a sign of life of the gateway and of its charge points."""
-
     def __init__(
         self,
         *,
@@ -151,15 +136,12 @@ class Call(_message.Message):
         raw_frame: _builtins.str = ...,
         request: _charge_point_call_pb2.ChargePointCall | None = ...,
         unreadable_frame: Global___UnreadableFrame | None = ...,
-        connection_opened: Global___ConnectionOpened | None = ...,
-        connection_closed: Global___ConnectionClosed | None = ...,
-        gateway_beat: Global___GatewayBeat | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["connection_closed", b"connection_closed", "connection_opened", b"connection_opened", "expire_time", b"expire_time", "gateway_beat", b"gateway_beat", "payload", b"payload", "receive_time", b"receive_time", "request", b"request", "unreadable_frame", b"unreadable_frame"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "payload", b"payload", "receive_time", b"receive_time", "request", b"request", "unreadable_frame", b"unreadable_frame"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_point_id", b"charge_point_id", "connection_closed", b"connection_closed", "connection_id", b"connection_id", "connection_opened", b"connection_opened", "expire_time", b"expire_time", "gateway_beat", b"gateway_beat", "message_id", b"message_id", "payload", b"payload", "raw_frame", b"raw_frame", "receive_time", b"receive_time", "repairs", b"repairs", "request", b"request", "sequence", b"sequence", "traceparent", b"traceparent", "unreadable_frame", b"unreadable_frame"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_point_id", b"charge_point_id", "connection_id", b"connection_id", "expire_time", b"expire_time", "message_id", b"message_id", "payload", b"payload", "raw_frame", b"raw_frame", "receive_time", b"receive_time", "repairs", b"repairs", "request", b"request", "sequence", b"sequence", "traceparent", b"traceparent", "unreadable_frame", b"unreadable_frame"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["request", "unreadable_frame", "connection_opened", "connection_closed", "gateway_beat"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["request", "unreadable_frame"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -253,126 +235,3 @@ class UnreadableFrame(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UnreadableFrame: _TypeAlias = UnreadableFrame  # noqa: Y015
-
-@_typing.final
-class ConnectionOpened(_message.Message):
-    """Describes a connection that was accepted."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    GATEWAY_ID_FIELD_NUMBER: _builtins.int
-    GATEWAY_INSTANCE_ID_FIELD_NUMBER: _builtins.int
-    REMOTE_ADDRESS_FIELD_NUMBER: _builtins.int
-    SUBPROTOCOL_FIELD_NUMBER: _builtins.int
-    gateway_id: _builtins.str
-    """Identifies the gateway for people; stable over restarts."""
-    gateway_instance_id: _builtins.str
-    """Identifies the gateway process (a UUID)."""
-    remote_address: _builtins.str
-    """Holds the address of the peer, as host:port."""
-    subprotocol: _builtins.str
-    """Holds the negotiated subprotocol, `ocpp1.6`; empty when the charge point sent none."""
-    def __init__(
-        self,
-        *,
-        gateway_id: _builtins.str = ...,
-        gateway_instance_id: _builtins.str = ...,
-        remote_address: _builtins.str = ...,
-        subprotocol: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway_id", b"gateway_id", "gateway_instance_id", b"gateway_instance_id", "remote_address", b"remote_address", "subprotocol", b"subprotocol"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ConnectionOpened: _TypeAlias = ConnectionOpened  # noqa: Y015
-
-@_typing.final
-class ConnectionClosed(_message.Message):
-    """Describes the end of a connection."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CLOSE_CODE_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    close_code: _builtins.int
-    """Holds the WebSocket close code (RFC 6455, 7.4); 1006 when the line dropped."""
-    reason: _builtins.str
-    """Tells people why the connection ended."""
-    def __init__(
-        self,
-        *,
-        close_code: _builtins.int = ...,
-        reason: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["close_code", b"close_code", "reason", b"reason"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ConnectionClosed: _TypeAlias = ConnectionClosed  # noqa: Y015
-
-@_typing.final
-class GatewayBeat(_message.Message):
-    """Tells that a gateway process lives, and which charge points spoke since its last beat.
-
-    A gateway that misses its beats is lost, and its charge points with it, until they connect again.
-    """
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    GATEWAY_ID_FIELD_NUMBER: _builtins.int
-    GATEWAY_INSTANCE_ID_FIELD_NUMBER: _builtins.int
-    CHARGE_POINTS_SEEN_FIELD_NUMBER: _builtins.int
-    gateway_id: _builtins.str
-    """Identifies the gateway for people; stable over restarts."""
-    gateway_instance_id: _builtins.str
-    """Identifies the gateway process (a UUID)."""
-    @_builtins.property
-    def charge_points_seen(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChargePointSeen]:
-        """Lists the charge points that were heard since the last beat, each with the time."""
-
-    def __init__(
-        self,
-        *,
-        gateway_id: _builtins.str = ...,
-        gateway_instance_id: _builtins.str = ...,
-        charge_points_seen: _abc.Iterable[Global___ChargePointSeen] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_points_seen", b"charge_points_seen", "gateway_id", b"gateway_id", "gateway_instance_id", b"gateway_instance_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GatewayBeat: _TypeAlias = GatewayBeat  # noqa: Y015
-
-@_typing.final
-class ChargePointSeen(_message.Message):
-    """Tells when a charge point was last heard."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CHARGE_POINT_ID_FIELD_NUMBER: _builtins.int
-    LAST_SEEN_TIME_FIELD_NUMBER: _builtins.int
-    charge_point_id: _builtins.str
-    """Identifies the charge point."""
-    @_builtins.property
-    def last_seen_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when the last frame, ping or pong of it arrived."""
-
-    def __init__(
-        self,
-        *,
-        charge_point_id: _builtins.str = ...,
-        last_seen_time: _timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_seen_time", b"last_seen_time"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_point_id", b"charge_point_id", "last_seen_time", b"last_seen_time"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ChargePointSeen: _TypeAlias = ChargePointSeen  # noqa: Y015
