@@ -10,7 +10,7 @@ READY := $(VENV)/.run-ready
 READY_DEV := $(VENV)/.dev-ready
 THIRD_PARTY := build/third_party
 PROTO_FILES := $(shell find protos/csms -name '*.proto')
-PACKAGES := servicekit gateway auth_service session_service device_service simulator deploy benchmarks tests
+PACKAGES := servicekit ocpp16 gateway auth_service session_service device_service simulator deploy benchmarks tests
 
 ##@ Use
 

@@ -10,12 +10,12 @@ import structlog
 from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16.charge_point_call_pb2 import ChargePointCall
 from gateway.clock import ocpp_time
-from gateway.codec import Codec, CodecError
 from gateway.ocppj.actions import refusal_of
 from gateway.ocppj.frames import Call, ErrorCode, Malformed
 from gateway.repair import Repaired, Repairer
 from gateway.routing import ROUTES, Fallbacks, Route, Service
 from gateway.upstream import NotAnswered, Origin, Upstreams
+from ocpp16.codec import Codec, CodecError
 from servicekit.clock import Clock
 from servicekit.errors import QueueFull
 from servicekit.telemetry import SpanKind, Tracing

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from gateway.admission import Admission
-from gateway.codec import Codec
 from gateway.config import Config
 from gateway.connections import Connections
 from gateway.dispatcher import Dispatcher
@@ -16,9 +15,10 @@ from gateway.health import Health
 from gateway.presence import Gateway, Presence
 from gateway.repair import Repairer
 from gateway.routing import Fallbacks, Service
-from gateway.schemas import Schemas
 from gateway.server import ChargePointServer
 from gateway.upstream import Upstreams
+from ocpp16.codec import Codec
+from ocpp16.schemas import Schemas
 from servicekit.calls.client import CallClient
 from servicekit.clock import SystemClock
 from servicekit.grpc_client import open_channel

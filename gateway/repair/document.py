@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from gateway.schemas import Path, SchemaError
+from ocpp16.schemas import Path, SchemaError
 
 MISSING: Final = object()
 """Stands where nothing is, or where something was dropped from a list in this pass."""

@@ -7,7 +7,7 @@ from gateway.ocppj.frames import ErrorCode
 from gateway.repair.document import Document, Fault
 from gateway.repair.rules import RULES
 from gateway.repair.tables import TOLERATED
-from gateway.schemas import PayloadValidator, SchemaError, Schemas
+from ocpp16.schemas import PayloadValidator, SchemaError, Schemas
 
 MAX_PASSES: Final = 16
 """How often a payload is checked again; a rule can bring errors one level deeper to light."""

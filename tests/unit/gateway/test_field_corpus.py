@@ -9,7 +9,7 @@ import pytest
 from gateway.ocppj.actions import refusal_of
 from gateway.ocppj.frames import Call, CallError, CallResult, Frame, Malformed, parse
 from gateway.repair import Repaired, Repairer
-from gateway.schemas import Schemas
+from ocpp16.schemas import Schemas
 
 FRAMES = Path(__file__).parents[2] / "field" / "frames"
 NOW = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)

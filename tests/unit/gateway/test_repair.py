@@ -10,7 +10,7 @@ from gateway.ocppj.actions import CENTRAL_SYSTEM_ACTIONS, CHARGE_POINT_ACTIONS
 from gateway.ocppj.frames import ErrorCode
 from gateway.repair import Repaired, Repairer
 from gateway.repair.rules import RULES
-from gateway.schemas import Schemas
+from ocpp16.schemas import Schemas
 from tests.unit.gateway.payloads import payloads
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)

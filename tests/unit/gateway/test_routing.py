@@ -3,7 +3,7 @@
 from csms.ocpp.v16.charge_point_call_pb2 import ChargePointCall
 from gateway.ocppj.actions import CHARGE_POINT_ACTIONS
 from gateway.routing import ROUTES, Fallbacks, Service
-from gateway.schemas import Schemas
+from ocpp16.schemas import Schemas
 from tests.fakes.clock import FakeClock
 
 MONEY = {"StartTransaction", "StopTransaction", "MeterValues"}

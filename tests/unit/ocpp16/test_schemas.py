@@ -2,7 +2,7 @@ import pytest
 
 from gateway.ocppj.actions import CENTRAL_SYSTEM_ACTIONS, CHARGE_POINT_ACTIONS, refusal_of
 from gateway.ocppj.frames import ErrorCode
-from gateway.schemas import Schemas
+from ocpp16.schemas import Schemas
 
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
 

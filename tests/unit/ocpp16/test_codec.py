@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from csms.ocpp.v16 import core_pb2, smart_charging_pb2, types_pb2
 from csms.ocpp.v16.central_system_call_pb2 import CentralSystemCall
 from csms.ocpp.v16.charge_point_call_pb2 import ChargePointAnswer
-from gateway.codec import Codec, CodecError, EnvelopeCodec, Json, UnknownActionError
 from gateway.ocppj.actions import CENTRAL_SYSTEM_ACTIONS, CHARGE_POINT_ACTIONS
+from ocpp16.codec import Codec, CodecError, EnvelopeCodec, Json, UnknownActionError
 
 CODEC = Codec()
 CODECS: dict[str, EnvelopeCodec[Any]] = {
