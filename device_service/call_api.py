@@ -1,22 +1,20 @@
-"""What charge points say to device_service and gateways report, over the batched call stream."""
+"""What charge points say to device_service, over the batched call stream."""
 
 from collections.abc import Mapping
 
 from google.protobuf.message import Message
 
-from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16 import core_pb2, firmware_management_pb2, security_pb2
 from device_service import ocpp
 from device_service.facts import NoticeReported, StatusReported
 from device_service.use_cases import Inbox
 from servicekit.calls.server import CallContext, Handler
-from servicekit.clock import Clock
 from servicekit.ids import IdSource
 
 
-def handlers(inbox: Inbox, clock: Clock, new_id: IdSource) -> Mapping[str, Handler]:
+def handlers(inbox: Inbox, new_id: IdSource) -> Mapping[str, Handler]:
     """Return the handlers of the calls that device_service owns."""
-    api = _CallApi(inbox, clock, new_id)
+    api = _CallApi(inbox, new_id)
     return {
         "boot_notification": api.boot_notification,
         "status_notification": api.status_notification,
@@ -27,15 +25,12 @@ def handlers(inbox: Inbox, clock: Clock, new_id: IdSource) -> Mapping[str, Handl
         "security_event_notification": api.security_event_notification,
         "sign_certificate": api.sign_certificate,
         "signed_firmware_status_notification": api.signed_firmware_status_notification,
-        "connection_opened": api.connection_opened,
-        "connection_closed": api.connection_closed,
-        "gateway_beat": api.gateway_beat,
     }
 
 
 class _CallApi:
-    def __init__(self, inbox: Inbox, clock: Clock, new_id: IdSource) -> None:
-        self._inbox, self._clock, self._new_id = inbox, clock, new_id
+    def __init__(self, inbox: Inbox, new_id: IdSource) -> None:
+        self._inbox, self._new_id = inbox, new_id
 
     async def boot_notification(
         self, context: CallContext, request: core_pb2.BootNotificationRequest
@@ -109,19 +104,6 @@ class _CallApi:
     ) -> security_pb2.SignedFirmwareStatusNotificationResponse:
         await self._inbox.store(self._notice(context, request))
         return security_pb2.SignedFirmwareStatusNotificationResponse()
-
-    async def connection_opened(
-        self, context: CallContext, report: call_pb2.ConnectionOpened
-    ) -> None:
-        await self._inbox.store(ocpp.opened(context, report, self._clock.now()))
-
-    async def connection_closed(
-        self, context: CallContext, report: call_pb2.ConnectionClosed
-    ) -> None:
-        await self._inbox.store(ocpp.closed(context, report))
-
-    async def gateway_beat(self, _: CallContext, report: call_pb2.GatewayBeat) -> None:
-        await self._inbox.store(ocpp.beat(report, self._clock.now()))
 
     def _notice(self, context: CallContext, request: Message) -> NoticeReported:
         return NoticeReported(ocpp.notice(context, request, self._new_id))

@@ -9,11 +9,9 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16 import core_pb2, wire_pb2
 from device_service.domain import BootAnswer, Connector, Hardware, Notice, State, said
 from device_service.domain import vendor_error_code as meaningful_error_code
-from device_service.facts import ConnectionClosed, ConnectionOpened, GatewayBeat
 from servicekit.calls.server import CallContext
 from servicekit.ids import IdSource
 from servicekit.timestamps import to_datetime, to_timestamp
@@ -93,46 +91,6 @@ def connector(context: CallContext, request: core_pb2.StatusNotificationRequest)
         vendor_id=said(storable(request.vendor_id)),
         vendor_error_code=meaningful_error_code(storable(request.vendor_error_code), error_code),
         status_time=_time(request.timestamp) if request.HasField("timestamp") else None,
-    )
-
-
-def opened(
-    context: CallContext, report: call_pb2.ConnectionOpened, now: datetime
-) -> ConnectionOpened:
-    """Return the connection that a gateway accepted."""
-    return ConnectionOpened(
-        charge_point_id=context.charge_point_id,
-        connection_id=context.connection_id,
-        gateway_id=report.gateway_id,
-        gateway_instance_id=report.gateway_instance_id,
-        remote_address=report.remote_address,
-        subprotocol=report.subprotocol,
-        open_time=context.receive_time,
-        beat_time=now,
-    )
-
-
-def closed(context: CallContext, report: call_pb2.ConnectionClosed) -> ConnectionClosed:
-    """Return the end of a connection."""
-    return ConnectionClosed(
-        charge_point_id=context.charge_point_id,
-        connection_id=context.connection_id,
-        close_time=context.receive_time,
-        close_code=report.close_code,
-        reason=storable(report.reason),
-    )
-
-
-def beat(report: call_pb2.GatewayBeat, now: datetime) -> GatewayBeat:
-    """Return the sign of life of a gateway."""
-    return GatewayBeat(
-        gateway_id=report.gateway_id,
-        gateway_instance_id=report.gateway_instance_id,
-        beat_time=now,
-        seen={
-            item.charge_point_id: to_datetime(item.last_seen_time)
-            for item in report.charge_points_seen
-        },
     )
 
 

@@ -1,7 +1,8 @@
 """What the use cases need from outside."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from device_service.domain import (
@@ -94,3 +95,143 @@ class Recorder(Protocol):
             QueueFull: Too many facts wait already.
             DatabaseUnavailable: The fact was not stored.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A command that was claimed for a connection, as its gateway needs it.
+
+    Attributes:
+        command_id: The only key by which the result is matched.
+        connection_id: The connection that it was claimed for.
+        expire_time: Until when it may be written to the socket.
+        answer_timeout: How long the charge point has for its answer.
+        traceparent: Continues the trace of the caller; empty: not sampled.
+        request: The `csms.ocpp.v16.CentralSystemCall`, serialized.
+    """
+
+    command_id: str
+    charge_point_id: str
+    connection_id: str
+    expire_time: datetime
+    answer_timeout: timedelta
+    traceparent: str
+    request: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended at its gateway; one of the last three is set.
+
+    Attributes:
+        sent: Whether it was written to the socket; one that was not may be delivered later.
+        response: The `csms.ocpp.v16.CentralSystemAnswer`, serialized.
+        call_error: Code, description and details (JSON) of the charge point's CALLERROR.
+        error: The `google.rpc.Status`, serialized, that tells why there is neither.
+    """
+
+    command_id: str
+    complete_time: datetime
+    sent: bool
+    response: bytes = b""
+    call_error: tuple[str, str, str] | None = None
+    error: bytes = b""
+
+
+class CommandDesk(Protocol):
+    """Hands out commands for delivery and takes what came of them; every method is idempotent."""
+
+    async def claim_next(
+        self, charge_point_id: str, connection_id: str, gateway_instance_id: str
+    ) -> Delivery | None:
+        """Claim the oldest command that may be delivered now, if none is under way.
+
+        Nothing is claimed for a connection that is not the charge point's newest.
+        """
+
+    async def sent(self, command_id: str, send_time: datetime) -> None:
+        """Note that a command was written to its socket."""
+
+    async def ended(self, outcome: Outcome) -> None:
+        """Store how a command ended; return after the commit."""
+
+    async def relinked(self, gateway_instance_id: str, unanswered: Collection[str]) -> None:
+        """Take back the commands that a gateway was to get and does not list: they wait again.
+
+        Those that it had sent and does not list either end FAILED / GATEWAY_LOST.
+        """
+
+    async def gateway_lost(self, gateway_instance_id: str) -> None:
+        """End the commands that are under way at a gateway process: FAILED / GATEWAY_LOST."""
+
+    async def waiting(self, charge_point_ids: Collection[str]) -> Sequence[str]:
+        """Return those of the charge points for which a command waits to be claimed."""
+
+
+class Courier(Protocol):
+    """Delivers commands."""
+
+    async def wake(self, charge_point_id: str) -> None:
+        """Tell that a command waits for a charge point; returns before it is delivered."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Lease:
+    """Says that a replica holds the link of the gateway to which a charge point is connected.
+
+    Attributes:
+        generation: Of the charge point's connection; the newest is the charge point.
+        epoch: Of the gateway's link; of two links with one connection the newest has it.
+    """
+
+    charge_point_id: str
+    generation: int
+    epoch: int
+
+
+class RegistryListener(Protocol):
+    """Is told what other replicas say; no method waits for anything."""
+
+    def wake(self, charge_point_id: str) -> None:
+        """Take note that a command waits for a charge point."""
+
+    def command_changed(self, command_id: str) -> None:
+        """Take note that a command changed."""
+
+    def linked(self, gateway_id: str, epoch: int) -> None:
+        """Take note that a gateway has a link with this epoch, at whichever replica."""
+
+    def leases(self) -> Sequence[Lease]:
+        """Return what this replica holds, to be registered again."""
+
+    def superseded(self, lease: Lease) -> None:
+        """Take note that another replica holds a newer connection, or a newer link."""
+
+
+class ConnectionRegistry(Protocol):
+    """Tells replicas which of them holds the link of a charge point's gateway.
+
+    It makes things fast, never right: commands are in the database, which replicas also ask from
+    time to time. So no method raises when the registry is away, and none waits for it long.
+    """
+
+    async def hold(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        """Register or prolong leases of this replica; return those that newer ones outdo."""
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Give up leases; changes nothing where another replica, or a newer one, has taken over."""
+
+    async def holder(self, charge_point_id: str) -> str:
+        """Return the id of the replica that holds the charge point; empty: none is known."""
+
+    def wake(self, charge_point_id: str) -> None:
+        """Tell the replica that holds a charge point, or all when none is known, of a command."""
+
+    def command_changed(self, command_id: str) -> None:
+        """Tell the other replicas that a command changed."""
+
+    def linked(self, gateway_id: str, epoch: int) -> None:
+        """Tell the other replicas that a gateway has a new link here."""
+
+    async def run(self, listener: RegistryListener) -> None:
+        """Pass on what other replicas say, and keep the leases alive, until cancelled."""

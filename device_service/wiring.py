@@ -40,7 +40,7 @@ def build(config: Config, tracing: Tracing, clock: Clock | None = None) -> Servi
     )
     inbox = Inbox(recorder, clock, time_ordered_uuid, rules)
     calls = CallServer(
-        handlers(inbox, clock, time_ordered_uuid),
+        handlers(inbox, time_ordered_uuid),
         clock,
         tracing,
         max_in_flight=config.max_calls_in_flight,
