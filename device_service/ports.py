@@ -1,6 +1,7 @@
 """What the use cases need from outside."""
 
-from collections.abc import Collection, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from device_service.domain import (
     RefusedHandshake,
     State,
 )
+from device_service.domain.commands import Command, CommandState
 from device_service.facts import Fact, Registration
 from servicekit.pagination import Page, PageRequest
 
@@ -94,6 +96,106 @@ class Recorder(Protocol):
         Raises:
             QueueFull: Too many facts wait already.
             DatabaseUnavailable: The fact was not stored.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a command would be created into.
+
+    Attributes:
+        online: Whether the charge point is connected.
+        waiting: How many commands of the charge point have not ended.
+    """
+
+    online: bool
+    waiting: int
+
+
+Transition = Callable[[Command], Command]
+"""Returns a command as it is after something happened; the same one when nothing changes."""
+
+
+class CommandStore(Protocol):
+    """Keeps commands; what is returned is committed.
+
+    A transition is applied to the command as it is at that moment, and nobody else changes it
+    meanwhile. What a transition raises leaves the method, and nothing is changed.
+    """
+
+    async def add(
+        self,
+        command: Command,
+        check: Callable[[Circumstances], None],
+        *,
+        alive_since: datetime,
+        repeats_since: datetime,
+    ) -> Command:
+        """Keep a new command, or return the one that has its request id already.
+
+        Args:
+            command: The new command.
+            check: Raises what speaks against the creation.
+            alive_since: Since when a gateway must have given a sign of life.
+            repeats_since: Since when request ids are remembered.
+
+        Raises:
+            ChargePointNotFound: There is no such charge point.
+        """
+
+    async def find(self, key: ChargePointId, command_id: uuid.UUID) -> Command | None:
+        """Return a command of a charge point, if there is one."""
+
+    async def list(
+        self, page: PageRequest, key: ChargePointId | None, state: CommandState | None
+    ) -> Page[Command]:
+        """Return a page of commands, newest first, of one charge point or all; None keeps all.
+
+        Raises:
+            ChargePointNotFound: There is no such charge point.
+        """
+
+    async def claim_next(
+        self, key: str, connection_id: str, instance_id: str, now: datetime
+    ) -> Command | None:
+        """Hand out the oldest command that waits, for the newest connection of the charge point.
+
+        None when none waits, one is under way, or the connection is not the newest.
+        """
+
+    async def change(self, command_id: uuid.UUID, transition: Transition) -> Command | None:
+        """Change a command; None when there is no such command or nothing changed."""
+
+    async def change_under_way(self, instance_id: str, transition: Transition) -> Sequence[Command]:
+        """Change all that are under way at a gateway process; return those that changed."""
+
+    async def change_overdue(
+        self, now: datetime, transition: Transition, limit: int
+    ) -> Sequence[Command]:
+        """Change commands that wait although their time is over; return those that changed."""
+
+    async def awaited(self, limit: int) -> Sequence[Command]:
+        """Return commands whose session is awaited, the most urgent first."""
+
+    async def waiting(self, keys: Collection[str], now: datetime) -> Sequence[str]:
+        """Return those of the charge points for which a command waits and none is under way."""
+
+
+class CommandEvents(Protocol):
+    """Tells those who wait for commands, wherever they wait."""
+
+    def command_changed(self, command_id: str) -> None:
+        """Tell that a command changed; waits for nothing."""
+
+
+class Sessions(Protocol):
+    """Knows the charging sessions."""
+
+    async def find_started_by(self, command: Command) -> str:
+        """Return the name of the session that came of a remote start; empty: none so far.
+
+        Raises:
+            ServiceUnavailable: There was no answer in time.
         """
 
 
