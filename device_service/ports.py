@@ -254,8 +254,8 @@ class CommandDesk(Protocol):
     async def sent(self, command_id: str, send_time: datetime) -> None:
         """Note that a command was written to its socket."""
 
-    async def ended(self, outcome: Outcome) -> None:
-        """Store how a command ended; return after the commit."""
+    async def ended(self, outcome: Outcome) -> str:
+        """Store how a command ended; return its charge point after the commit, empty: unknown."""
 
     async def relinked(self, gateway_instance_id: str, unanswered: Collection[str]) -> None:
         """Take back the commands that a gateway was to get and does not list: they wait again.
