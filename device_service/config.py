@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from servicekit.config import ServiceConfig
+from servicekit.config import Address, ServiceConfig
 
 
 def _listed(value: Any) -> Any:
@@ -22,6 +22,7 @@ Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 class Config(ServiceConfig):
     """What device_service can be told."""
 
+    session_address: Address = Field(description="host:port of session_service")
     unknown_charge_points: Literal["reject", "pending", "accept"] = Field(
         "reject",
         description="what becomes of a charge point that nobody registered: reject refuses the"
@@ -52,4 +53,17 @@ class Config(ServiceConfig):
         le=3600,
         description="seconds after its last beat until a gateway, and with it its charge points,"
         " counts as lost",
+    )
+    max_pending_commands: int = Field(
+        50,
+        ge=1,
+        le=10_000,
+        description="commands of one charge point that may wait or be under way at the same time",
+    )
+    remote_start_timeout_s: float = Field(
+        120,
+        gt=0,
+        le=3600,
+        description="seconds after an accepted remote start until no session of it is expected any"
+        " more",
     )

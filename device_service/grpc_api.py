@@ -1,15 +1,25 @@
 """The gRPC face of device_service: parse, call, convert."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
 import grpc
 from google.protobuf import empty_pb2
 
 from csms.gateway.v1 import admission_pb2, admission_pb2_grpc
 from csms.v1 import charge_point_service_pb2 as pb
 from csms.v1 import charge_point_service_pb2_grpc as pb_grpc
-from device_service import convert
+from csms.v1 import command_service_pb2 as command_pb
+from csms.v1 import command_service_pb2_grpc as command_pb_grpc
+from device_service.convert import charge_points as convert
+from device_service.convert import commands as convert_commands
+from device_service.convert.payloads import Payloads
 from device_service.domain import State
-from device_service.use_cases import Admission, ChargePoints, Reports
+from device_service.use_cases import Admission, ChargePoints, Commands, Reports
+from servicekit.clock import Clock
+from servicekit.ids import IdSource
 from servicekit.interceptors import Context
+from servicekit.telemetry import Tracing
 
 
 class ChargePointApi(pb_grpc.ChargePointServiceServicer):
@@ -95,6 +105,69 @@ class ChargePointApi(pb_grpc.ChargePointServiceServicer):
         """List refused handshakes, newest first."""
         page = await self._reports.refused_handshakes(convert.list_refused_handshakes(request))
         return convert.to_refused_handshakes(page)
+
+
+class CommandApi(command_pb_grpc.CommandServiceServicer):
+    """`csms.v1.CommandService`, for operators."""
+
+    def __init__(
+        self,
+        commands: Commands,
+        payloads: Payloads,
+        clock: Clock,
+        new_id: IdSource,
+        tracing: Tracing,
+    ) -> None:
+        self._commands, self._payloads, self._clock = commands, payloads, clock
+        self._new_id, self._tracing = new_id, tracing
+
+    def register(self, server: grpc.aio.Server) -> str:
+        """Add this servicer to a server and return the full name of its service."""
+        command_pb_grpc.add_CommandServiceServicer_to_server(self, server)
+        return command_pb.DESCRIPTOR.services_by_name["CommandService"].full_name
+
+    async def CreateCommand(
+        self, request: command_pb.CreateCommandRequest, context: Context
+    ) -> command_pb.Command:
+        """Create a command, which is sent as soon as the charge point is free for it."""
+        command, wait = convert_commands.create_request(
+            request,
+            self._payloads,
+            new_id=self._new_id(),
+            now=self._clock.now(),
+            requester=convert_commands.requester(context.invocation_metadata() or ()),
+            traceparent=self._tracing.current_traceparent(),
+        )
+        return convert_commands.to_command(await self._commands.create(command, wait))
+
+    async def GetCommand(
+        self, request: command_pb.GetCommandRequest, context: Context
+    ) -> command_pb.Command:
+        """Get one command; with `wait`, when it has ended or the time is over."""
+        command = await self._commands.get(*convert_commands.get_request(request))
+        return convert_commands.to_command(command)
+
+    async def ListCommands(
+        self, request: command_pb.ListCommandsRequest, context: Context
+    ) -> command_pb.ListCommandsResponse:
+        """List commands, newest first."""
+        page = await self._commands.list(*convert_commands.list_request(request))
+        return convert_commands.to_commands(page)
+
+    async def CancelCommand(
+        self, request: command_pb.CancelCommandRequest, context: Context
+    ) -> command_pb.Command:
+        """Cancel a command that is not yet on its way."""
+        cancelled = await self._commands.cancel(*convert_commands.named(request))
+        return convert_commands.to_command(cancelled)
+
+    async def WatchCommand(
+        self, request: command_pb.WatchCommandRequest, context: Context
+    ) -> AsyncIterator[command_pb.Command]:
+        """Stream a command as it is now and after every change, until it has ended."""
+        async with aclosing(self._commands.watch(*convert_commands.named(request))) as changes:
+            async for command in changes:
+                yield convert_commands.to_command(command)
 
 
 class AdmissionApi(admission_pb2_grpc.AdmissionServiceServicer):

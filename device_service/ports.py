@@ -164,7 +164,7 @@ class CommandStore(Protocol):
         """
 
     async def change(self, command_id: uuid.UUID, transition: Transition) -> Command | None:
-        """Change a command; None when there is no such command or nothing changed."""
+        """Change a command and return it as it is then; None when there is no such command."""
 
     async def change_under_way(self, instance_id: str, transition: Transition) -> Sequence[Command]:
         """Change all that are under way at a gateway process; return those that changed."""
@@ -257,6 +257,9 @@ class CommandDesk(Protocol):
     async def ended(self, outcome: Outcome) -> str:
         """Store how a command ended; return its charge point after the commit, empty: unknown."""
 
+    async def release(self, command_id: str) -> None:
+        """Let a command that was claimed, and certainly not delivered, wait again."""
+
     async def relinked(self, gateway_instance_id: str, unanswered: Collection[str]) -> None:
         """Take back the commands that a gateway was to get and does not list: they wait again.
 
@@ -268,6 +271,50 @@ class CommandDesk(Protocol):
 
     async def waiting(self, charge_point_ids: Collection[str]) -> Sequence[str]:
         """Return those of the charge points for which a command waits to be claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A link that was numbered.
+
+    Attributes:
+        predecessors: Other processes of the same gateway, which this one has taken the place of.
+    """
+
+    epoch: int
+    predecessors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The newest connection of a charge point; its generation grows with each."""
+
+    connection_id: str
+    generation: int
+
+
+class GatewayStore(Protocol):
+    """Keeps which gateways there are, which of their links is the newest, and which live."""
+
+    async def link(
+        self, gateway_id: str, instance_id: str, version: str, replica_id: str, now: datetime
+    ) -> Linked:
+        """Number a new link, and name the other processes of this gateway that are known."""
+
+    async def epochs(self, gateway_ids: Collection[str]) -> Mapping[str, int]:
+        """Return the epochs of the newest links of gateways, wherever they are."""
+
+    async def current(self, charge_point_ids: Collection[str]) -> Mapping[str, Current]:
+        """Return the newest connections of charge points, as far as they are open."""
+
+    async def silent(self, alive_since: datetime) -> Sequence[str]:
+        """Return the gateway processes that have given no sign of life since."""
+
+    async def forget(self, instance_id: str, alive_since: datetime | None, now: datetime) -> bool:
+        """Close what a gateway process holds and forget it; None: whether it lives or not.
+
+        False when it has given a sign of life since, or is forgotten already.
+        """
 
 
 class Courier(Protocol):

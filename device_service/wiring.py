@@ -3,21 +3,45 @@
 from datetime import timedelta
 
 from device_service.call_api import handlers
+from device_service.clients import SessionClient
 from device_service.config import Config
+from device_service.convert.commands import error_bytes
+from device_service.convert.payloads import Payloads, is_accepted
 from device_service.domain import UnknownChargePoints
 from device_service.facts import Fact, Registration
-from device_service.grpc_api import AdmissionApi, ChargePointApi
-from device_service.store import FactWriter, PostgresChargePointStore, PostgresReportStore
-from device_service.use_cases import Admission, ChargePoints, Inbox, InboxRules, Reports
+from device_service.grpc_api import AdmissionApi, ChargePointApi, CommandApi
+from device_service.ports import CommandEvents, CommandStore
+from device_service.store import (
+    FactWriter,
+    PostgresChargePointStore,
+    PostgresCommandStore,
+    PostgresReportStore,
+)
+from device_service.use_cases import (
+    Admission,
+    ChargePoints,
+    CommandRules,
+    Commands,
+    Desk,
+    Inbox,
+    InboxRules,
+    Reports,
+    Waiters,
+    expire_overdue,
+    settle_sessions,
+)
 from servicekit.calls.server import CallServer
 from servicekit.clock import Clock, SystemClock
 from servicekit.database import Database
 from servicekit.group_commit import GroupCommit
+from servicekit.grpc_client import open_channel
 from servicekit.ids import time_ordered_uuid
 from servicekit.lifecycle import Service
+from servicekit.periodic import Periodic
 from servicekit.telemetry import Tracing
 
 SCHEMA = "device"
+_UPKEEP_INTERVAL_S = 1.0
 
 
 def build(config: Config, tracing: Tracing, clock: Clock | None = None) -> Service:
@@ -48,13 +72,54 @@ def build(config: Config, tracing: Tracing, clock: Clock | None = None) -> Servi
     lease = timedelta(seconds=config.gateway_lease_s)
     charge_points = ChargePoints(store, clock, time_ordered_uuid, lease)
     admission = Admission(store, recorder, clock, time_ordered_uuid, unknown)
+    waiters = Waiters()
+    command_store = PostgresCommandStore(database)
+    commands = Commands(
+        command_store,
+        _NoLinks(),
+        waiters,
+        waiters,
+        clock=clock,
+        rules=CommandRules(config.max_pending_commands, lease),
+    )
+    channel = open_channel(config.session_address)
+    upkeep = [
+        Periodic(
+            "expire_commands", expire_overdue(command_store, waiters, clock), _UPKEEP_INTERVAL_S
+        ).started(),
+        Periodic(
+            "settle_sessions",
+            settle_sessions(command_store, SessionClient(channel), waiters, clock),
+            _UPKEEP_INTERVAL_S,
+        ).started(),
+    ]
     return Service(
         registrations=[
             ChargePointApi(charge_points, Reports(PostgresReportStore(database))).register,
+            CommandApi(commands, Payloads(), clock, time_ordered_uuid, tracing).register,
             AdmissionApi(admission).register,
             calls.register,
         ],
         check=database.check,
-        drain=[calls.drain],
-        close=[recorder.close, database.close],
+        drain=[waiters.close, calls.drain],
+        close=[*(work.close for work in upkeep), recorder.close, channel.close, database.close],
     )
+
+
+def new_desk(config: Config, store: CommandStore, events: CommandEvents, clock: Clock) -> Desk:
+    """Return where deliverers get commands."""
+    return Desk(
+        store,
+        events,
+        clock,
+        is_accepted=is_accepted,
+        to_status=error_bytes,
+        session_wait=timedelta(seconds=config.remote_start_timeout_s),
+    )
+
+
+class _NoLinks:
+    """Delivers nothing: commands wait until a gateway is linked."""
+
+    async def wake(self, charge_point_id: str) -> None:
+        """Leave the command where it is."""

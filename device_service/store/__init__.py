@@ -1,7 +1,8 @@
 """The schema of device_service in PostgreSQL."""
 
 from device_service.store.charge_points import PostgresChargePointStore
+from device_service.store.commands import PostgresCommandStore
 from device_service.store.facts import FactWriter
 from device_service.store.reports import PostgresReportStore
 
-__all__ = ["FactWriter", "PostgresChargePointStore", "PostgresReportStore"]
+__all__ = ["FactWriter", "PostgresChargePointStore", "PostgresCommandStore", "PostgresReportStore"]

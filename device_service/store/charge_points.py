@@ -19,6 +19,7 @@ from device_service.domain import (
 )
 from device_service.store.tables import (
     charge_points,
+    commands,
     connections,
     connectors,
     gateway_instances,
@@ -53,7 +54,7 @@ class PostgresChargePointStore:
         if state is not None:
             wanted = wanted.where(charge_points.c.state == state.name)
         if online is not None:
-            wanted = wanted.where(_online(alive_since) == sa.literal(online))
+            wanted = wanted.where(is_online(alive_since) == sa.literal(online))
         count = sa.select(sa.func.count()).select_from(wanted.subquery())
         query = wanted.where(_behind(page)).order_by(
             charge_points.c.create_time.desc(), charge_points.c.charge_point_id.desc()
@@ -85,10 +86,10 @@ class PostgresChargePointStore:
             await connection.execute(update.values(values))
 
     async def remove(self, key: ChargePointId) -> None:
-        """Forget a charge point with its connectors and notices, and a connection that ended."""
+        """Forget a charge point with all that is about it, and a connection that ended."""
         async with self._database.transaction() as connection:
             await _lock(connection, key, "")
-            for table in (charge_points, connectors, status_history, notices):
+            for table in (charge_points, commands, connectors, status_history, notices):
                 await connection.execute(sa.delete(table).where(table.c.charge_point_id == key))
             await connection.execute(
                 sa.delete(connections).where(
@@ -106,7 +107,7 @@ async def _lock(connection: AsyncConnection, key: ChargePointId, expected_etag: 
         raise EtagMismatch(f"Charge point {key} has changed; read it again.", charge_point=key)
 
 
-def _online(alive_since: datetime) -> sa.ColumnElement[bool]:
+def is_online(alive_since: datetime) -> sa.ColumnElement[bool]:
     """Tell whether the current connection is open and its gateway lives."""
     return sa.func.coalesce(
         connections.c.close_time.is_(None) & (gateway_instances.c.beat_time > alive_since),
@@ -127,7 +128,7 @@ def _with_link(alive_since: datetime) -> sa.Select[Any]:
         connections.c.remote_address,
         connections.c.gateway_id,
         connections.c.open_time,
-        _online(alive_since).label("online"),
+        is_online(alive_since).label("online"),
     ).select_from(linked)
 
 

@@ -51,7 +51,7 @@ class PostgresReportStore:
         order = (connectors.c.charge_point_id, connectors.c.connector_id)
         query = wanted.where(_behind_connector(page)).order_by(*order)
         async with self._database.transaction() as connection:
-            await _require(connection, key)
+            await require_charge_point(connection, key)
             rows, total = await _read(connection, wanted, query, page)
         return page.page([_to_connector(row) for row in rows], total, _connector_key)
 
@@ -65,7 +65,7 @@ class PostgresReportStore:
             notices.c.receive_time.desc(), notices.c.notice_id.desc()
         )
         async with self._database.transaction() as connection:
-            await _require(connection, key)
+            await require_charge_point(connection, key)
             rows, total = await _read(connection, wanted, query, page)
         return page.page([_to_notice(row) for row in rows], total, _notice_key)
 
@@ -81,7 +81,8 @@ class PostgresReportStore:
         return page.page([RefusedHandshake(**row) for row in rows], total, _refused_key)
 
 
-async def _require(connection: AsyncConnection, key: ChargePointId | None) -> None:
+async def require_charge_point(connection: AsyncConnection, key: ChargePointId | None) -> None:
+    """Raise ChargePointNotFound unless there is such a charge point; None stands for all."""
     if key is None:
         return
     query = sa.select(sa.literal(1)).where(charge_points.c.charge_point_id == key)
@@ -115,7 +116,7 @@ def _behind_notice(page: PageRequest) -> sa.ColumnElement[bool]:
     received, notice_id = page.after
     key = sa.tuple_(notices.c.receive_time, notices.c.notice_id)
     return key < sa.tuple_(
-        sa.literal(time_key(received), _TIME), sa.literal(_uuid_key(notice_id), sa.Uuid)
+        sa.literal(time_key(received), _TIME), sa.literal(uuid_key(notice_id), sa.Uuid)
     )
 
 
@@ -137,7 +138,8 @@ def _number_key(value: str) -> int:
         raise InvalidPageToken("The page token is not one that this list made.") from None
 
 
-def _uuid_key(value: str) -> UUID:
+def uuid_key(value: str) -> UUID:
+    """Return the UUID in a page token's key, or raise InvalidPageToken."""
     try:
         return UUID(value)
     except ValueError:

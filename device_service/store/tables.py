@@ -50,6 +50,15 @@ gateway_instances = sa.Table(
     sa.Column("beat_time", _TIME),
 )
 
+gateway_links = sa.Table(
+    "gateway_links",
+    metadata,
+    sa.Column("gateway_id", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.BigInteger),  # grows with every link of the gateway
+    *_columns(sa.Text, "gateway_instance_id", "replica_id", "version"),
+    sa.Column("link_time", _TIME),
+)
+
 connectors = sa.Table(
     "connectors",
     metadata,
@@ -88,6 +97,22 @@ refused_handshakes = sa.Table(
     sa.Column("remote_address", sa.Text),
     *_columns(_TIME, "first_refuse_time", "last_refuse_time"),
     sa.Column("refuse_count", sa.BigInteger),
+)
+
+commands = sa.Table(
+    "commands",
+    metadata,
+    sa.Column("command_id", sa.Uuid, primary_key=True),
+    sa.Column("number", sa.BigInteger, sa.Identity(always=True)),  # the order of delivery
+    *_columns(sa.Text, "charge_point_id", "action", "requester", "request_id", "traceparent"),
+    *_columns(sa.LargeBinary, "request", "request_digest", "response", "error"),
+    *_columns(_TIME, "create_time", "expire_time", "send_time", "complete_time"),
+    sa.Column("answer_timeout", sa.Interval),
+    sa.Column("deliver_when_online", sa.Boolean),
+    *_columns(sa.Text, "state", "handed_to", "handed_connection"),
+    *_columns(sa.Text, "call_error_code", "call_error_description", "call_error_details"),
+    *_columns(sa.Text, "session", "session_outcome"),
+    sa.Column("session_deadline", _TIME),
 )
 
 

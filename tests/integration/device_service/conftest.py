@@ -20,6 +20,7 @@ async def start_platform(database_url: str) -> AsyncIterator[StartPlatform]:
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> Platform:
+            settings = {"session_address": free_address()} | settings
             config = Config(listen=free_address(), database_url=database_url, **settings)
             clock = SetClock()
             service = build(config, NO_TRACING, clock)

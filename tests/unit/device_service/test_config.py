@@ -10,6 +10,7 @@ from device_service.config import Config
 def _address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CSMS_LISTEN", "127.0.0.1:1")
     monkeypatch.setenv("CSMS_DATABASE_URL", "postgresql://nobody@localhost/nothing")
+    monkeypatch.setenv("CSMS_SESSION_ADDRESS", "127.0.0.1:2")
 
 
 @pytest.mark.usefixtures("_address")

@@ -1,0 +1,1 @@
+"""Between messages and the domain: `charge_points` and `commands` for operators."""
