@@ -1,8 +1,15 @@
 """Settings of the gateway."""
 
-from pydantic import Field
+from ipaddress import IPv4Address
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
 
 from servicekit.config import Address, ProcessConfig
+
+_ONE = r"([^\s/:,]+|\[[0-9a-fA-F:]+\]):\d{1,5}"
+Addresses = Annotated[str, StringConstraints(pattern=rf"^{_ONE}(,{_ONE})*$")]
+"""host:port of sockets, with commas between them."""
 
 
 class Config(ProcessConfig):
@@ -13,7 +20,9 @@ class Config(ProcessConfig):
     )
     auth_address: Address = Field(description="host:port of auth_service")
     session_address: Address = Field(description="host:port of session_service")
-    device_address: Address = Field(description="host:port of device_service")
+    device_address: Addresses = Field(
+        description="host:port of device_service, or those of its replicas with commas between them"
+    )
     call_timeout_s: float = Field(
         25,
         gt=0,
@@ -47,6 +56,34 @@ class Config(ProcessConfig):
     admission_cache_s: float = Field(
         30, ge=0, description="seconds for which an admitted charger is admitted without asking"
     )
-    beat_interval_s: float = Field(
-        5, gt=0, description="seconds between the gateway's signs of life to device_service"
+    journal_frames: int = Field(
+        200, ge=1, le=10_000, description="frames of each connected charger kept for live view"
     )
+    journal_bytes: int = Field(
+        65_536, ge=1024, description="most memory for the kept frames of one charger"
+    )
+
+    @property
+    def device_addresses(self) -> list[str]:
+        """The replicas of device_service."""
+        return self.device_address.split(",")
+
+    @property
+    def device_target(self) -> str:
+        """What calls to device_service are sent to: any replica that is there.
+
+        gRPC takes a list of numbers only; of a list of names it is the first. A name that stands
+        for all replicas does as well.
+        """
+        addresses = self.device_addresses
+        if all(_is_ipv4(address) for address in addresses):
+            return f"ipv4:{self.device_address}"
+        return addresses[0]
+
+
+def _is_ipv4(address: str) -> bool:
+    try:
+        IPv4Address(address.rpartition(":")[0])
+    except ValueError:
+        return False
+    return True

@@ -14,6 +14,7 @@ from gateway.ocppj.actions import refusal_of
 from gateway.ocppj.frames import Call, ErrorCode, Malformed
 from gateway.repair import Repaired, Repairer
 from gateway.routing import ROUTES, Fallbacks, Route, Service
+from gateway.text import storable
 from gateway.upstream import NotAnswered, Origin, Upstreams
 from ocpp16.codec import Codec, CodecError
 from servicekit.clock import Clock
@@ -138,10 +139,10 @@ class Dispatcher:
         self, origin: Origin, text: str, code: ErrorCode, reason: str, action: str
     ) -> call_pb2.Call:
         report = self._upstreams.new_call(origin)
-        report.raw_frame = _storable(text)
+        report.raw_frame = storable(text)
         report.unreadable_frame.error_code = code
-        report.unreadable_frame.reason = _storable(reason)
-        report.unreadable_frame.action = _storable(action[:50])
+        report.unreadable_frame.reason = storable(reason)
+        report.unreadable_frame.action = storable(action[:50])
         return report
 
     async def _ask(self, incoming: Incoming, request: ChargePointCall, repaired: Repaired) -> Reply:
@@ -150,7 +151,7 @@ class Dispatcher:
         call.request.CopyFrom(request)
         if repaired.rules:
             call.repairs.extend(repaired.rules)
-            call.raw_frame = _storable(incoming.call.text)
+            call.raw_frame = storable(incoming.call.text)
             log.debug("frame_repaired", **_identity(incoming), rules=repaired.rules)
         if not self._is_traced(action):
             return await self._forward(incoming, call, ROUTES[action])
@@ -188,11 +189,6 @@ def _not_stored(action: str) -> Refusal:
         ErrorCode.INTERNAL_ERROR,
         f"{action[:50]} could not be stored now; please keep it and send it again.",
     )
-
-
-def _storable(text: str) -> str:
-    """Return text that protobuf can carry: half a surrogate pair becomes a question mark."""
-    return text.encode(errors="replace").decode()
 
 
 def _identity(incoming: Incoming) -> dict[str, str]:

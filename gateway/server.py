@@ -1,9 +1,8 @@
 """The gateway's port: WebSockets of charge points, and `/healthz`."""
 
-import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
@@ -11,10 +10,12 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from gateway.charge_point_socket import ChargePointSocket, SocketLimits
 from gateway.config import Config
-from gateway.connections import Connection, Connections
+from gateway.connections import Connection, Connections, Opened
 from gateway.dispatcher import Dispatcher
 from gateway.handshake import Handshakes, remote_address
-from gateway.presence import Opened, Presence
+from gateway.journal import Journal, Tape
+from gateway.link import GatewayLink
+from gateway.outcomes import Outcomes
 from servicekit.clock import Clock
 
 log = structlog.get_logger()
@@ -33,7 +34,9 @@ class ChargePointServer:
         handshakes: Decides who may connect.
         connections: The sockets of this gateway.
         dispatcher: Answers calls.
-        presence: Tells device_service who is connected.
+        outcomes: Translates commands and their answers.
+        link: Tells device_service who is connected.
+        journal: Keeps the frames.
         clock: The time of day.
     """
 
@@ -44,13 +47,15 @@ class ChargePointServer:
         handshakes: Handshakes,
         connections: Connections,
         dispatcher: Dispatcher,
-        presence: Presence,
+        outcomes: Outcomes,
+        link: GatewayLink,
+        journal: Journal,
         clock: Clock,
     ) -> None:
         self._config, self._handshakes, self._connections = config, handshakes, connections
-        self._dispatcher, self._presence, self._clock = dispatcher, presence, clock
+        self._dispatcher, self._outcomes, self._clock = dispatcher, outcomes, clock
+        self._link, self._journal = link, journal
         self._limits = SocketLimits(config.max_frames_per_second, config.superseded_grace_s)
-        self._reports: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -78,35 +83,42 @@ class ChargePointServer:
         finally:
             server.close(close_connections=True, code=_GOING_AWAY, reason="gateway stops")
             await server.wait_closed()
-            await self._finish_reports()
             log.info("gateway_stopped")
 
     async def _serve(self, websocket: ServerConnection) -> None:
         opened = self._opened(websocket)
-        socket = ChargePointSocket(
-            websocket,
-            opened,
-            dispatcher=self._dispatcher,
-            presence=self._presence,
-            clock=self._clock,
-            limits=self._limits,
-        )
-        connection = Connection(opened.charge_point_id, opened.connection_id, socket)
+        with self._journal.tape(opened.charge_point_id) as tape:
+            socket = self._socket(websocket, opened, tape)
+            try:
+                await self._serve_attached(Connection(opened, socket), socket)
+            finally:
+                await socket.settle()
+
+    async def _serve_attached(self, connection: Connection, socket: ChargePointSocket) -> None:
+        opened = connection.opened
         identity = {"charge_point": opened.charge_point_id, "connection": opened.connection_id}
         self._connections.opened(connection)
         log.info("charge_point_connected", **identity, remote=opened.remote_address)
-        told = self._report(self._presence.opened(opened))
+        self._link.attached(opened)
         try:
             await socket.serve()
         finally:
             self._connections.closed(connection)
-            log.info(
-                "charge_point_disconnected",
-                **identity,
-                code=socket.close_code,
-                reason=socket.close_reason,
-            )
-            self._report(self._tell_closed(told, opened, socket))
+            code, reason = socket.close_code, socket.close_reason
+            log.info("charge_point_disconnected", **identity, code=code, reason=reason)
+            self._link.detached(opened, code, reason)
+
+    def _socket(self, websocket: ServerConnection, opened: Opened, tape: Tape) -> ChargePointSocket:
+        return ChargePointSocket(
+            websocket,
+            opened,
+            dispatcher=self._dispatcher,
+            outcomes=self._outcomes,
+            connections=self._connections,
+            tape=tape,
+            clock=self._clock,
+            limits=self._limits,
+        )
 
     def _opened(self, websocket: ServerConnection) -> Opened:
         assert websocket.request is not None
@@ -117,23 +129,6 @@ class ChargePointServer:
             subprotocol=websocket.subprotocol or "",
             open_time=self._clock.now(),
         )
-
-    async def _tell_closed(
-        self, told: asyncio.Task[None], opened: Opened, socket: ChargePointSocket
-    ) -> None:
-        await asyncio.wait({told})
-        await self._presence.closed(opened, socket.close_code, socket.close_reason)
-
-    def _report(self, report: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(report)
-        self._reports.add(task)
-        task.add_done_callback(self._reports.discard)
-        return task
-
-    async def _finish_reports(self) -> None:
-        """Give the last reports a moment; device_service finds out about the rest by itself."""
-        if self._reports:
-            await asyncio.wait(set(self._reports), timeout=1)
 
 
 def _silent_logger() -> logging.Logger:

@@ -1,18 +1,20 @@
 """How the gateway is put together."""
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from gateway.admission import Admission
+from gateway.commands import Commands
 from gateway.config import Config
 from gateway.connections import Connections
 from gateway.dispatcher import Dispatcher
 from gateway.handshake import Handshakes
 from gateway.health import Health
-from gateway.presence import Gateway, Presence
+from gateway.journal import Journal
+from gateway.link import Gateway, GatewayLink
+from gateway.outcomes import Outcomes
 from gateway.repair import Repairer
 from gateway.routing import Fallbacks, Service
 from gateway.server import ChargePointServer
@@ -31,17 +33,29 @@ async def running(config: Config, tracing: Tracing) -> AsyncIterator[None]:
     clock = SystemClock()
     channels = {
         Service.AUTH: open_channel(config.auth_address),
-        Service.DEVICE: open_channel(config.device_address),
+        Service.DEVICE: open_channel(config.device_target),
         Service.SESSION: open_channel(config.session_address),
     }
+    replicas = [open_channel(address) for address in config.device_addresses]
     clients = {name: CallClient(name, channel, clock) for name, channel in channels.items()}
     upstreams = Upstreams(clients, clock, timedelta(seconds=config.call_timeout_s))
     gateway = Gateway(config.gateway_id, str(uuid.uuid4()))
-    presence = Presence(gateway, upstreams, clock, config.beat_interval_s)
     connections = Connections(config.max_connections)
+    codec, repairer = Codec(), Repairer(Schemas())
+    outcomes = Outcomes(codec, repairer, clock)
+    journal = Journal(config.journal_frames, config.journal_bytes)
+    link = GatewayLink(
+        gateway,
+        replicas,
+        connections=connections,
+        commands=Commands(connections, outcomes, tracing),
+        journal=journal,
+        repairer=repairer,
+        clock=clock,
+    )
     dispatcher = Dispatcher(
-        codec=Codec(),
-        repairer=Repairer(Schemas()),
+        codec=codec,
+        repairer=repairer,
         upstreams=upstreams,
         fallbacks=Fallbacks(clock, config.authorize_fallback),
         clock=clock,
@@ -57,16 +71,14 @@ async def running(config: Config, tracing: Tracing) -> AsyncIterator[None]:
         handshakes=handshakes,
         connections=connections,
         dispatcher=dispatcher,
-        presence=presence,
+        outcomes=outcomes,
+        link=link,
+        journal=journal,
         clock=clock,
     )
     try:
-        async with upstreams.running(), server.serving():
-            beats = asyncio.create_task(presence.beat_forever())
-            try:
-                yield
-            finally:
-                beats.cancel()
+        async with upstreams.running(), link.running(), server.serving():
+            yield
     finally:
-        for channel in channels.values():
+        for channel in (*channels.values(), *replicas):
             await channel.close()

@@ -66,16 +66,24 @@ Event: TypeAlias = (
 class Connection:
     """OCPP-J 1.6 over one socket, seen from the central system."""
 
-    def __init__(self, *, max_pending_calls: int = 32, max_queued_calls: int = 16) -> None:
+    def __init__(
+        self,
+        *,
+        max_pending_calls: int = 32,
+        pause_above: int | None = None,
+        max_queued_calls: int = 16,
+    ) -> None:
         """Bound both queues.
 
         Args:
-            max_pending_calls: calls of the charge point that wait behind the open one. Reading
-                should pause at half of it (`wants_more`); the other half is for what the socket
-                has delivered by then. What comes beyond is refused.
+            max_pending_calls: calls of the charge point that wait behind the open one. What comes
+                beyond is refused.
+            pause_above: how many may wait until reading should pause (`wants_more`); half of them
+                unless told otherwise. The rest is for what is read all the same.
             max_queued_calls: calls to the charge point that wait behind the outstanding one.
         """
         self._max_pending = max_pending_calls
+        self._pause_above = max_pending_calls // 2 if pause_above is None else pause_above
         self._max_queued = max_queued_calls
         self._pending: deque[Call | Malformed] = deque()
         self._open: Call | None = None
@@ -86,7 +94,7 @@ class Connection:
     @property
     def wants_more(self) -> bool:
         """Whether the shell should go on reading from the socket."""
-        return len(self._pending) <= self._max_pending // 2
+        return len(self._pending) <= self._pause_above
 
     @property
     def unanswered_calls(self) -> list[str]:

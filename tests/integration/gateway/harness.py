@@ -10,13 +10,13 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16 import core_pb2, types_pb2
 from gateway.config import Config
 from gateway.wiring import running
-from servicekit.calls.server import CallContext, Handler
+from servicekit.calls.server import CallContext
 from servicekit.telemetry import Tracing
 from tests.fakes.admission import FakeAdmission
+from tests.fakes.gateway_link import FakeGatewayLink
 from tests.fakes.services import NO_TRACING, FakeService
 from tests.support.services import free_address
 from tests.support.waiting import until
@@ -44,11 +44,6 @@ async def noted(_: CallContext, __: Any) -> core_pb2.StatusNotificationResponse:
     return core_pb2.StatusNotificationResponse()
 
 
-REPORTS: Mapping[str, Handler] = dict.fromkeys(
-    ("connection_opened", "connection_closed", "gateway_beat"), stored
-)
-
-
 @dataclass
 class Installation:
     """A gateway's surroundings, and charge points that connect to it."""
@@ -58,6 +53,7 @@ class Installation:
     auth: FakeService
     session: FakeService
     device: FakeService
+    link: FakeGatewayLink
     sockets: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def charge_point(
@@ -74,10 +70,6 @@ class Installation:
             )
         )
 
-    def reports(self, name: str, charge_point: str = "CP-1") -> list[call_pb2.Call]:
-        """Return what device_service was told of a charge point."""
-        return [call for call in self.device.of(name) if call.charge_point_id == charge_point]
-
 
 @asynccontextmanager
 async def installed(
@@ -89,10 +81,12 @@ async def installed(
     session = FakeService(
         free_address(), {"meter_values": metered, "unreadable_frame": stored}, tracing=services
     )
+    link = FakeGatewayLink()
     device = FakeService(
         free_address(),
-        {**REPORTS, "status_notification": noted},
+        {"status_notification": noted},
         admission.register,
+        link.register,
         tracing=services,
     )
     config = Config(
@@ -100,14 +94,14 @@ async def installed(
         auth_address=auth.address,
         session_address=session.address,
         device_address=device.address,
-        **{"beat_interval_s": 0.1, **settings},
+        **settings,
     )
-    installation = Installation(config.listen, admission, auth, session, device)
+    installation = Installation(config.listen, admission, auth, session, device, link)
     parts = (auth, session, device)
     await asyncio.gather(*(service.start() for service in parts))
     try:
         async with running(config, tracing), installation.sockets:
-            await until(lambda: bool(device.of("gateway_beat")))
+            await until(lambda: bool(link.of("heartbeat")))
             yield installation
     finally:
         await asyncio.gather(*(service.kill() for service in parts))

@@ -80,7 +80,7 @@ async def test_ocpp_1_6_is_chosen_among_others(gateway: Installation) -> None:
 @pytest.mark.parametrize("path", ["//ocpp//CP-1/", "/ocpp/CP%2D1", "/ocpp/CP-1?token=x"])
 async def test_careless_path_is_understood(gateway: Installation, path: str) -> None:
     await gateway.charge_point(path)
-    await until(lambda: len(gateway.reports("connection_opened")) == 1)
+    assert await gateway.link.attached()
 
 
 async def test_odd_identity_is_carried_as_it_is(gateway: Installation) -> None:
@@ -161,8 +161,8 @@ async def test_frame_before_a_dropped_line_is_processed(gateway: Installation) -
     await socket.send(authorize("1", "LAST"))
     raw.shutdown(sockets.SHUT_RDWR)
     await until(lambda: len(gateway.auth.of("authorize")) == 2)
-    await until(lambda: len(gateway.reports("connection_closed")) == 1)
-    assert gateway.reports("connection_closed")[0].connection_closed.close_code == 1006
+    await until(lambda: len(gateway.link.of("detached")) == 1)
+    assert gateway.link.of("detached")[0].close_code == 1006
 
 
 async def test_calls_without_waiting_are_answered_in_order(gateway: Installation) -> None:
@@ -220,43 +220,27 @@ async def test_call_during_a_restart_is_only_late(gateway: Installation) -> None
     assert await answer(socket) == [3, "m", {}]
 
 
-async def test_connection_is_reported(gateway: Installation) -> None:
+async def test_connection_is_told(gateway: Installation) -> None:
     socket = await gateway.charge_point()
-    await until(lambda: len(gateway.reports("connection_opened")) == 1)
-    opened = gateway.reports("connection_opened")[0]
-    assert opened.connection_opened.subprotocol == "ocpp1.6"
-    assert opened.connection_opened.remote_address.startswith("127.0.0.1:")
+    connection_id = await gateway.link.attached()
+    attached = gateway.link.of("attached")[0]
+    assert (attached.charge_point_id, attached.subprotocol) == ("CP-1", "ocpp1.6")
+    assert attached.remote_address.startswith("127.0.0.1:")
     await socket.close(1000, "good night")
-    await until(lambda: len(gateway.reports("connection_closed")) == 1)
-    closed = gateway.reports("connection_closed")[0]
-    assert closed.connection_id == opened.connection_id
-    assert closed.connection_closed.close_code == 1000
-    assert closed.connection_closed.reason == "good night"
+    await until(lambda: len(gateway.link.of("detached")) == 1)
+    detached = gateway.link.of("detached")[0]
+    assert detached.connection_id == connection_id
+    assert (detached.close_code, detached.reason) == (1000, "good night")
 
 
-async def test_charge_point_that_was_heard_is_in_the_next_beat(gateway: Installation) -> None:
+async def test_charge_point_that_was_heard_is_in_the_next_heartbeat(gateway: Installation) -> None:
     await ask(await gateway.charge_point(), frame("h", "Heartbeat"))
 
     def seen() -> list[str]:
-        beats = [call.gateway_beat for call in gateway.device.of("gateway_beat")]
+        beats = gateway.link.of("heartbeat")
         return [item.charge_point_id for beat in beats for item in beat.charge_points_seen]
 
     await until(lambda: seen() == ["CP-1"])
-
-
-async def test_connections_are_reported_after_device_service_was_away() -> None:
-    async with installed(call_timeout_s=0.3) as gateway:
-        first = await gateway.charge_point()
-        await until(lambda: len(gateway.reports("connection_opened")) == 1)
-        await gateway.device.kill()
-        second = await gateway.charge_point()  # admitted from memory
-        await first.close()
-        await ask(second, frame("h", "Heartbeat"))
-        await asyncio.sleep(0.5)  # longer than a report may take: it has to be made again
-        gateway.device.calls.clear()
-        await gateway.device.start()
-        await until(lambda: len(gateway.reports("connection_opened")) == 1)
-        await until(lambda: len(gateway.reports("connection_closed")) == 1)
 
 
 async def test_superseded_socket_is_served_and_ends_by_itself() -> None:
@@ -299,4 +283,4 @@ async def test_sigterm_lets_every_socket_go(gateway: Installation) -> None:
     assert process.returncode == 0
     assert b"gateway_stopped" in log
     assert b"Traceback" not in log
-    await until(lambda: len(gateway.reports("connection_closed")) == 1)
+    await until(lambda: len(gateway.link.of("detached")) == 2)

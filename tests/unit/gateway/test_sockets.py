@@ -1,8 +1,12 @@
 """Which socket is the charge point, and how fast it may send."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
 import pytest
 
-from gateway.connections import Connection, Connections
+from csms.gateway.v1.gateway_link_pb2 import CommandResult, DeliverCommand
+from gateway.connections import Connection, Connections, Opened
 from gateway.rate_limit import RateLimit
 
 
@@ -13,9 +17,15 @@ class Socket:
     def end_after_grace(self) -> None:
         self.told += 1
 
+    async def deliver(
+        self, command: DeliverCommand, on_sent: Callable[[datetime], None]
+    ) -> CommandResult:
+        return CommandResult(command_id=command.command_id)
+
 
 def a_connection(number: int, charge_point: str = "CP-1") -> Connection:
-    return Connection(charge_point, f"c{number}", Socket())
+    time = datetime(2026, 1, 2, tzinfo=UTC)
+    return Connection(Opened(charge_point, f"c{number}", "", "ocpp1.6", time), Socket())
 
 
 def told(connection: Connection) -> int:

@@ -1,0 +1,45 @@
+"""Takes secrets out of the text of a frame, so that people may see it."""
+
+import re
+from typing import Any, Final
+
+import orjson
+
+MASK: Final = "***"
+_AUTHORIZATION_KEY: Final = (
+    "authorizationkey"  # the Basic password (OCPP 1.6 security white paper, 4.1)
+)
+_PASSWORD_IN_URL: Final = re.compile(r'(:(?:\\?/){2}[^\s"/@:]*:)[^\s"@]+(?=@)')
+_AFTER_KEY: Final = re.compile(rf"({_AUTHORIZATION_KEY}).*", re.IGNORECASE | re.DOTALL)
+
+
+def mask(text: str, action: str = "") -> str:
+    """Return a frame's text without passwords in URLs and without values of AuthorizationKey.
+
+    A text without secrets comes back as it is. Frames of DataTransfer are left alone: what they
+    carry is between the vendor and the operator.
+
+    Args:
+        text: The frame.
+        action: The action that it belongs to; empty when that is not known.
+    """
+    if action == "DataTransfer":
+        return text
+    text = _PASSWORD_IN_URL.sub(rf"\1{MASK}", text)
+    if _AUTHORIZATION_KEY not in text.lower():
+        return text
+    try:
+        return orjson.dumps(_without_secrets(orjson.loads(text))).decode()
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return _AFTER_KEY.sub(rf"\1{MASK}", text)  # no JSON: nothing after it can be trusted
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    masked = {key: _without_secrets(item) for key, item in value.items()}
+    if str(masked.get("key", "")).strip().lower() == _AUTHORIZATION_KEY and "value" in masked:
+        masked["value"] = MASK
+    return masked
