@@ -14,14 +14,16 @@ import uvloop
 from servicekit.clock import SystemClock
 from servicekit.lifecycle import stop_signal
 from servicekit.logs import configure_logs
-from simulator.charge_point import Settings
+from simulator.charge_point import ChargePoint
 from simulator.connector import Pace
-from simulator.fleet import id_tags, make_fleet, run_fleet
+from simulator.fleet import id_tags, make_fleet, power_down, run_fleet
 from simulator.rest import RegistrationFailed, register_id_tags
+from simulator.settings import Settings
 
 log = structlog.get_logger()
 
 _REGISTRATION_PATIENCE_S = 60.0
+_POWER_DOWN_PATIENCE_S = 1.5
 
 _DESCRIPTION = """\
 Simulate charge points that speak OCPP 1.6J to a central system: they boot, authorize drivers,
@@ -33,9 +35,15 @@ Time: --speed makes batteries fill faster than the clock runs, so the energy of 
 believable, and the energy registers grow --speed times faster than the reported power says.
 With --speed 1 everything is as slow as it is on a car park.
 
-Stopping: SIGTERM or SIGINT closes the connections and ends with exit code 0; transactions that run
-are not stopped, as those of a charge point that loses power are not. What was not delivered by then
-is forgotten, and the next start begins with BootNotification and new cars.
+Commands: every operation of OCPP 1.6 and of its security extension is obeyed. Nothing is really
+transferred; a URL with "fail" in it makes the transfer fail, with "fail" and "install" the
+installation of firmware, with "fail" and "signature" the check of signed firmware. Charging
+profiles go by the clock and not by --speed. What charge points are told is forgotten at the end.
+
+Stopping: SIGTERM or SIGINT stops the transactions that run with reason PowerLoss, as a charge point
+does whose battery lets it finish, closes the connections and ends with exit code 0 within 2
+seconds. What the central system has not answered by then is forgotten, and the next start begins with
+BootNotification and new cars.
 
 Exit codes: 0 stopped by a signal, 1 the id tags could not be registered, 2 wrong arguments.
 
@@ -130,21 +138,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run_until_stopped(options: argparse.Namespace) -> None:
+    fleet = make_fleet(options.prefix, options.count, _settings(options))
     stopping = asyncio.create_task(stop_signal().wait())
-    running = asyncio.create_task(_run(options))
+    running = asyncio.create_task(_run(options, fleet))
     await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
-    if stopping.done():
+    if stopping.done() and not running.done():
         log.info("stopping")
+        await power_down(fleet, _POWER_DOWN_PATIENCE_S)
         running.cancel()
     stopping.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
 
 
-async def _run(options: argparse.Namespace) -> None:
+async def _run(options: argparse.Namespace, fleet: Sequence[ChargePoint]) -> None:
     tags = id_tags(options.prefix, options.count)
     await register_id_tags(options.rest or rest_of(options.url), tags, _REGISTRATION_PATIENCE_S)
-    settings = Settings(
+    log.info("fleet_starts", count=options.count, url=options.url, speed=options.speed)
+    await run_fleet(fleet)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
         url=options.url,
         pace=Pace(speed=options.speed, pause_s=(options.pause / 4, options.pause)),
         clock=SystemClock(),
@@ -152,8 +167,6 @@ async def _run(options: argparse.Namespace) -> None:
         call_timeout_s=options.call_timeout,
         first_delay_s=options.ramp_up,
     )
-    log.info("fleet_starts", count=options.count, url=options.url, speed=options.speed)
-    await run_fleet(make_fleet(options.prefix, options.count, settings))
 
 
 def rest_of(url: str) -> str:

@@ -1,7 +1,9 @@
 """A simulated charge point: stays connected, boots, beats, and keeps what it has to say."""
 
 import asyncio
+import base64
 import contextlib
+import functools
 import random
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +17,22 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from servicekit.backoff import Backoff
-from servicekit.clock import Clock
+from simulator.authorization import Authorizer
+from simulator.certificates import TrustStore
+from simulator.charging_profiles import WHOLE, ChargingProfiles
 from simulator.commands import routes
 from simulator.configuration import Configuration
-from simulator.connector import Connector, Pace, ocpp_time
+from simulator.connector import Connector
 from simulator.link import Link
+from simulator.local_list import LocalList
+from simulator.maintenance import Maintenance
+from simulator.maintenance_commands import LOG
 from simulator.outbox import Message, Outbox, Refused, Unanswered
-from simulator.session import Meter, Outlet
+from simulator.reservations import Reservations
+from simulator.session import Meter
+from simulator.settings import Model, Settings
+from simulator.signing import Key
+from simulator.times import ocpp_time
 
 log = structlog.get_logger()
 
@@ -30,49 +41,8 @@ _CLOSE_TIMEOUT_S = 0.4  # an exit takes no longer
 _SOFT_RESET_PATIENCE_S = 20.0
 _HARD_RESET_PATIENCE_S = 2.0
 _SHORTEST_BOOT_INTERVAL_S = 1.0
-_TRIGGERS = (
-    "BootNotification",
-    "DiagnosticsStatusNotification",
-    "FirmwareStatusNotification",
-    "Heartbeat",
-    "MeterValues",
-    "StatusNotification",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """What a charge point says of itself in BootNotification, and its outlets."""
-
-    vendor: str
-    name: str
-    firmware: str
-    outlets: tuple[Outlet, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What charge points of one fleet have in common.
-
-    Attributes:
-        url: The central system's address, to which the identity is appended.
-        pace: How fast life goes.
-        meter_interval_s: Seconds between two MeterValues of a session.
-        call_timeout_s: How long to wait for an answer.
-        retry_interval_s: TransactionMessageRetryInterval.
-        first_delay_s: Upper bound of the wait before the first attempt to connect.
-        outbox_size: Transaction messages that are kept while nobody answers.
-        clock: Tells the time that is reported.
-    """
-
-    url: str
-    pace: Pace
-    clock: Clock
-    meter_interval_s: int = 5
-    call_timeout_s: float = 30.0
-    retry_interval_s: int = 5
-    first_delay_s: float = 0.0
-    outbox_size: int = 500
+_NOTICE_ATTEMPTS = 5
+_LONGEST_WAIT_S = 86_400.0
 
 
 @dataclass
@@ -117,7 +87,22 @@ class ChargePoint:
             lambda: self.configuration.number("TransactionMessageAttempts"),
             lambda: self.configuration.number("TransactionMessageRetryInterval"),
         )
-        self._model, self._id_tags, self._settings = model, id_tags, settings
+        self._model, self._settings = model, settings
+        number = self.configuration.number
+        self.reservations = Reservations()
+        self.profiles = ChargingProfiles(
+            number("MaxChargingProfilesInstalled"),
+            number("ChargeProfileMaxStackLevel"),
+            number("ChargingScheduleMaxPeriods"),
+        )
+        self.local_list = LocalList(
+            number("LocalAuthListMaxLength"), number("SendLocalListMaxLength")
+        )
+        self.authorizer = Authorizer(
+            self.call, self.configuration, self.local_list, id_tags, self.now
+        )
+        self.trust = TrustStore(number("CertificateStoreMaxLength"))
+        self.maintenance = Maintenance(self._notify, settings.step_s, settings.clock)
         self._connectors = [
             Connector(
                 number=number,
@@ -134,9 +119,12 @@ class ChargePoint:
         self._chance = chance
         self._link: Link | None = None
         self._registered = False  # before that, nothing but BootNotification may be sent
-        self._accepted_id_tags: set[str] = set()
         self._routes = routes(self)
         self._errands: set[asyncio.Task[None]] = set()
+        self._firmware = model.firmware
+        self._operative = True
+        self._whole_status = "Available"  # of connector 0
+        self._reservations_changed = asyncio.Event()
 
     @property
     def connectors(self) -> Sequence[Connector]:
@@ -148,6 +136,15 @@ class ChargePoint:
         """Whether there is a connection."""
         return self._link is not None
 
+    @functools.cached_property
+    def key(self) -> Key:
+        """The private key that its certificate is for."""
+        return Key()
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self._settings.clock.now()
+
     async def run(self) -> None:
         """Charge cars and stay connected until cancelled."""
         try:
@@ -155,7 +152,9 @@ class ChargePoint:
                 for connector in self._connectors:
                     tasks.create_task(connector.run())
                 tasks.create_task(self._stay_connected())
+                tasks.create_task(self._expire_reservations())
         finally:
+            self.maintenance.stop_all()
             for errand in self._errands:
                 errand.cancel()
 
@@ -178,30 +177,28 @@ class ChargePoint:
         if await self._attempt("StatusNotification", _status(connector.number, *told)):
             connector.reported = told
 
-    async def authorize(self, id_tag: str) -> bool:
-        """Tell whether an id tag may charge; offline, the tags accepted before may."""
-        try:
-            answer = await self.call("Authorize", {"id_tag": id_tag})
-        except (Unanswered, Refused):
-            anyone = self.configuration.enabled("AllowOfflineTxForUnknownId")
-            return anyone or id_tag in self._accepted_id_tags
-        if answer["id_tag_info"]["status"] != "Accepted":
-            self._accepted_id_tags.discard(id_tag)
-            return False
-        if id_tag in self._id_tags:  # which bounds the cache
-            self._accepted_id_tags.add(id_tag)
-        return True
+    def limit_w(self, connector_id: int) -> float | None:
+        """Return what charging profiles allow a connector now; None is everything.
 
-    def clear_cache(self) -> None:
-        """Forget which id tags were accepted."""
-        self._accepted_id_tags.clear()
+        Connectors that charge share the limit of the whole charge point evenly.
+        """
+        whole_w = self.profiles.limit_w(WHOLE, self.now())
+        own_w = self.profiles.limit_w(connector_id, self.now())
+        if whole_w is None or own_w is None:
+            return own_w
+        return min(own_w, whole_w / max(1, sum(one.charging for one in self._connectors)))
 
-    def can_trigger(self, message: str, connector_id: int | None) -> bool:
-        """Tell whether TriggerMessage can be obeyed."""
-        return message in _TRIGGERS and (connector_id or 0) <= len(self._connectors)
+    def barred(self, connector_id: int, id_tag: str, parent_id_tag: str | None) -> bool:
+        """Tell whether reservations of others keep a tag from a connector."""
+        free = sum(
+            connector.number == connector_id or (connector.operative and not connector.busy)
+            for connector in self._connectors
+            if not self.reservations.of(connector.number)
+        )
+        return self.reservations.bar(connector_id, id_tag, parent_id_tag, free)
 
     def trigger(self, message: str, connector_id: int | None) -> None:
-        """Send a message soon, as TriggerMessage asks."""
+        """Send a message soon; connector_id None or 0 stands for every connector."""
         chosen = [c for c in self._connectors if connector_id in {None, 0, c.number}]
         match message:
             case "BootNotification":
@@ -213,9 +210,53 @@ class ChargePoint:
                 named = [] if connector_id == 0 else chosen  # 0 is the charge point itself
                 self._soon(self._report(named, whole=connector_id in {None, 0}))
             case "Heartbeat":
-                self._soon(self._send("Heartbeat", {}))
+                self._soon(self._attempt("Heartbeat", {}))
+            case "SignCertificate":
+                names = self.id, self.configuration.text("CpoName")
+                self._soon(self._notify(message, {"csr": self.key.certificate_request(*names)}))
             case _:
-                self._soon(self._send(message, {"status": "Idle"}))
+                told = {"request_id": None} if message == LOG else {}
+                self._soon(self._attempt(message, told | dict(self.maintenance.told(message))))
+
+    def security_event(self, kind: str) -> None:
+        """Tell the central system of a security event soon."""
+        event = {"type": kind, "timestamp": ocpp_time(self.now()), "tech_info": None}
+        self._soon(self._notify("SecurityEventNotification", event))
+
+    def change_availability(self, connector_id: int, *, operative: bool) -> str:
+        """Take a connector, or with 0 everything, in or out of service.
+
+        Returns:
+            The AvailabilityStatus.
+        """
+        chosen = [c for c in self._connectors if connector_id in {0, c.number}]
+        answers = {connector.change_availability(operative=operative) for connector in chosen}
+        if connector_id == 0:
+            self._operative = operative
+            self._soon(self._follow_availability())
+        return "Scheduled" if "Scheduled" in answers else "Accepted"
+
+    def reservations_changed(self) -> None:
+        """Show reservations at the connectors, and watch their expiry."""
+        self._reservations_changed.set()
+        for connector in self._connectors:
+            connector.look_again()
+
+    def reconnect(self) -> None:
+        """Close the connection soon and open another."""
+        self._soon(self._hang_up())
+
+    async def reboot(self, firmware: str | None) -> None:
+        """Start anew, with another version of the firmware, and return when that is done."""
+        self._firmware = firmware or self._firmware
+        await self._restart("Reboot", _SOFT_RESET_PATIENCE_S)
+        await self._hang_up()
+        await self.ready.wait()
+
+    async def power_down(self) -> None:
+        """Stop what runs, and return when the central system knows it."""
+        self.ready.clear()
+        await self._stop_all("PowerLoss")
 
     def reset(self, kind: str) -> None:
         """Reset soon; kind is a ResetType."""
@@ -241,7 +282,17 @@ class ChargePoint:
             compression=None,
             close_timeout=_CLOSE_TIMEOUT_S,
             proxy=None,
+            ping_interval=self.configuration.number("WebSocketPingInterval") or None,
+            additional_headers=self._credentials(),
         )
+
+    def _credentials(self) -> dict[str, str]:
+        """Return the header of HTTP Basic authentication, once there is a password."""
+        password = self.configuration.text("AuthorizationKey")
+        if not password:
+            return {}
+        pair = base64.b64encode(f"{self.id}:{password}".encode()).decode("ascii")
+        return {"Authorization": f"Basic {pair}"}
 
     async def _converse(self, socket: ClientConnection, backoff: Backoff) -> None:
         if socket.subprotocol != OCPP:
@@ -278,7 +329,7 @@ class ChargePoint:
         payload = {
             "charge_point_vendor": self._model.vendor,
             "charge_point_model": self._model.name,
-            "firmware_version": self._model.firmware,
+            "firmware_version": self._firmware,
             "charge_point_serial_number": f"SN-{self.id}"[:25],
         }
         answer = await self._attempt("BootNotification", payload)
@@ -310,13 +361,17 @@ class ChargePoint:
             log.warning("call_failed", charge_point=self.id, action=action, why=str(error))
             return None
 
-    async def _send(self, action: str, payload: Mapping[str, Any]) -> None:
-        await self._attempt(action, payload)
+    async def _notify(self, action: str, payload: Mapping[str, Any]) -> None:
+        """Tell the central system something; what it misses is repeated a few times."""
+        for _ in range(_NOTICE_ATTEMPTS):
+            await self.ready.wait()
+            if await self._attempt(action, payload) is not None:
+                return
+            await asyncio.sleep(max(1, self._settings.retry_interval_s))
 
     async def _report(self, connectors: Sequence[Connector], *, whole: bool) -> None:
         if whole:
-            now = self._settings.clock.now()
-            await self._attempt("StatusNotification", _status(0, "Available", now))
+            await self._attempt("StatusNotification", _status(0, self._whole_status, self.now()))
         for connector in connectors:
             await self.report_status(connector)
 
@@ -338,17 +393,26 @@ class ChargePoint:
     # --- resets ---
 
     async def _reset(self, kind: str) -> None:
-        log.info("reset", charge_point=self.id, kind=kind)
         hard = kind == "Hard"
+        patience_s = _HARD_RESET_PATIENCE_S if hard else _SOFT_RESET_PATIENCE_S
+        await self._restart(f"{kind}Reset", patience_s)
+        if hard:
+            await self._hang_up()
+        else:
+            await self._boot_until_accepted()
+
+    async def _restart(self, reason: str, patience_s: float) -> None:
+        """Stop everything; what follows is another boot."""
+        log.info("restart", charge_point=self.id, reason=reason)
         self.ready.clear()  # no new car until the next boot
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_HARD_RESET_PATIENCE_S if hard else _SOFT_RESET_PATIENCE_S):
-                await self._stop_all(f"{kind}Reset")
+            async with asyncio.timeout(patience_s):
+                await self._stop_all(reason)
         self._registered = False
-        if hard and self._link is not None:
+
+    async def _hang_up(self) -> None:
+        if self._link is not None:
             await self._link.close()
-        elif not hard:
-            await self._boot_until_accepted()
 
     async def _stop_all(self, reason: str) -> None:
         """Stop what runs, and return when the central system knows it."""
@@ -357,6 +421,32 @@ class ChargePoint:
         for connector in self._connectors:
             await connector.idle.wait()
         await self.outbox.empty.wait()
+
+    # --- reservations and availability ---
+
+    async def _expire_reservations(self) -> None:
+        while True:
+            self._reservations_changed.clear()
+            expiry = self.reservations.next_expiry()
+            left_s = None if expiry is None else (expiry - self.now()).total_seconds()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(
+                    None if left_s is None else min(left_s, _LONGEST_WAIT_S)
+                ):
+                    await self._reservations_changed.wait()
+            if self.reservations.expire(self.now()):
+                self.reservations_changed()
+
+    async def _follow_availability(self) -> None:
+        """Say that connector 0 changed, as soon as nothing runs any more that keeps it up."""
+        wanted = self._operative
+        for connector in self._connectors:
+            if not wanted:
+                await connector.idle.wait()
+        status = "Available" if wanted else "Unavailable"
+        if wanted == self._operative and status != self._whole_status:
+            self._whole_status = status
+            await self._report([], whole=True)
 
     def _soon(self, errand: Coroutine[Any, Any, Any]) -> None:
         """Do something beside the conversation, and hold on to it until it is done."""

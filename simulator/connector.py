@@ -10,8 +10,13 @@ from typing import Any, Protocol
 import structlog
 
 from servicekit.clock import Clock
+from simulator.authorization import Authorizer
+from simulator.charging_profiles import ChargingProfiles
 from simulator.configuration import Configuration
+from simulator.local_list import Authorization
 from simulator.outbox import Message, Outbox, Transaction
+from simulator.reservations import Reservation, Reservations
+from simulator.schedules import Profile
 from simulator.session import (
     Meter,
     Outlet,
@@ -20,6 +25,7 @@ from simulator.session import (
     idle_reading,
     sampled_values,
 )
+from simulator.times import ocpp_time
 from simulator.vehicle import Vehicle
 
 log = structlog.get_logger()
@@ -27,6 +33,21 @@ log = structlog.get_logger()
 _START_PATIENCE_S = 10.0
 _TRANSACTION_DATA_SHARE = 0.3
 _OWN_REASONS = ("Local", "Local", "EVDisconnected")
+
+
+@dataclass(frozen=True)
+class Driver:
+    """Somebody who wants to charge.
+
+    Attributes:
+        id_tag: The tag.
+        remote: Whether the central system started this.
+        profile: The TxProfile that it gave along.
+    """
+
+    id_tag: str
+    remote: bool = False
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +69,9 @@ class Station(Protocol):
     id: str
     outbox: Outbox
     configuration: Configuration
+    authorizer: Authorizer
+    reservations: Reservations
+    profiles: ChargingProfiles
     ready: asyncio.Event
     """Set while the central system has accepted the charge point."""
 
@@ -58,8 +82,11 @@ class Station(Protocol):
     async def report_status(self, connector: "Connector") -> None:
         """Tell the central system the connector's status; now, or when it is back."""
 
-    async def authorize(self, id_tag: str) -> bool:
-        """Tell whether an id tag may charge."""
+    def limit_w(self, connector_id: int) -> float | None:
+        """Return what charging profiles allow the connector now; None is everything."""
+
+    def barred(self, connector_id: int, id_tag: str, parent_id_tag: str | None) -> bool:
+        """Tell whether reservations of others keep a tag from a connector."""
 
 
 class Connector:
@@ -99,10 +126,11 @@ class Connector:
         self._meter, self._station, self._id_tags = meter, station, id_tags
         self._pace, self._clock, self._chance = pace, clock, chance
         self._operative = True
-        self._remote_id_tag: str | None = None
+        self._remote: Driver | None = None
         self._session: Session | None = None
         self._transaction: Transaction | None = None
         self._stop_reason: str | None = None
+        self._reservation: Reservation | None = None
         self._woken = asyncio.Event()
         self.idle = asyncio.Event()
         self.idle.set()
@@ -115,20 +143,34 @@ class Connector:
     @property
     def busy(self) -> bool:
         """Whether a car is at the connector, or its driver is on the way."""
-        return self._session is not None or self._remote_id_tag is not None
+        return not self.idle.is_set() or self._remote is not None
+
+    @property
+    def charging(self) -> bool:
+        """Whether a transaction runs that is not being ended."""
+        return self._session is not None and self._transaction is not None
+
+    @property
+    def operative(self) -> bool:
+        """Whether it is in service."""
+        return self._operative
 
     async def run(self) -> None:
         """Serve cars until cancelled."""
         while True:
-            id_tag = await self._next_driver()
-            await self._serve(id_tag or self._chance.choice(self._id_tags), remote=id_tag)
-            await self._set_status("Available" if self._operative else "Unavailable")
+            await self._serve(await self._next_driver())
+            await self._set_status(self._resting_status())
 
-    def start_remotely(self, id_tag: str) -> bool:
+    def start_remotely(self, driver: Driver) -> bool:
         """Begin a session for a driver far away; False: the connector cannot."""
         if self.busy or not self._operative:
             return False
-        self._remote_id_tag = id_tag
+        if driver.profile and not self._station.profiles.fits(self.number, driver.profile):
+            return False
+        group = self._station.authorizer.group_of(driver.id_tag)
+        if self._station.barred(self.number, driver.id_tag, group):
+            return False
+        self._remote = driver
         self._woken.set()
         return True
 
@@ -143,46 +185,78 @@ class Connector:
     def change_availability(self, *, operative: bool) -> str:
         """Take the connector in or out of service; return the AvailabilityStatus."""
         self._operative = operative
-        self._woken.set()
+        self.look_again()
         return "Scheduled" if self.busy and not operative else "Accepted"
+
+    def look_again(self) -> None:
+        """Take note soon of reservations, charging profiles and the like that changed."""
+        self._woken.set()
 
     def meter_value(self, context: str) -> dict[str, Any]:
         """Return what is measured now, as a MeterValue."""
         reading = self._session.read() if self._session else idle_reading(self._meter)
         return self._meter_value(reading, context)
 
-    async def _next_driver(self) -> str | None:
-        """Wait for a car; return the id tag of a remote start, None for a driver who came."""
+    async def _next_driver(self) -> Driver:
+        """Wait for somebody who wants to charge, here or far away."""
         pause_s = self._chance.uniform(*self._pace.pause_s)
         while True:
-            woken = self._remote_id_tag is not None or await self._sleep(pause_s)
+            woken = self._remote is not None or await self._sleep(pause_s)
             await self._station.ready.wait()
-            if not self._operative or self.status == "Unavailable":
-                await self._set_status("Available" if self._operative else "Unavailable")
-            elif self._remote_id_tag is not None:
-                return self._remote_id_tag
-            elif not woken and self._station.outbox.room:
-                return None
+            if self._remote is not None:
+                return self._remote
+            await self._set_status(self._resting_status())
+            if self._operative and not woken and self._station.outbox.room:
+                return Driver(self._chance.choice(self._expected_id_tags()))
 
-    async def _serve(self, id_tag: str, remote: str | None) -> None:
+    def _expected_id_tags(self) -> Sequence[str]:
+        """Return the tags of drivers who may come; if one of them has reserved, it is this one."""
+        reserved = self._station.reservations.of(self.number)
+        expected = [tag for tag in self._id_tags for one in reserved if one.admits(tag, None)]
+        return expected or self._id_tags
+
+    def _resting_status(self) -> str:
+        if not self._operative:
+            return "Unavailable"
+        return "Reserved" if self._station.reservations.of(self.number) else "Available"
+
+    async def _serve(self, driver: Driver) -> None:
         self._session = Session(
             _some_vehicle(self._chance, self.outlet),
             self.outlet,
             self._meter,
             stay_s=self._chance.uniform(2400, 4800),
         )
-        self._remote_id_tag, self._stop_reason = None, None
+        self._remote, self._stop_reason = None, None
         self.idle.clear()
         try:
-            await self._set_status("Preparing")
-            if remote or await self._station.authorize(id_tag):
-                await self._charge(self._session, id_tag)
+            if not self._station.reservations.of(self.number):  # else nobody is let in yet
+                await self._set_status("Preparing")
+            if await self._admit(driver) and self._stop_reason is None:
+                await self._charge(self._session, driver)
         finally:
             self._session, self._transaction = None, None
             self.idle.set()
 
-    async def _charge(self, session: Session, id_tag: str) -> None:
+    async def _admit(self, driver: Driver) -> bool:
+        authorizer, id_tag = self._station.authorizer, driver.id_tag
+        asks = self._station.configuration.enabled("AuthorizeRemoteTxRequests")
+        if not driver.remote or asks:
+            grant = await authorizer.authorize(id_tag)
+        else:
+            grant = Authorization(accepted=True, parent_id_tag=authorizer.group_of(id_tag))
+        if not grant.accepted or self._station.barred(self.number, id_tag, grant.parent_id_tag):
+            return False
+        self._reservation = self._station.reservations.use(self.number, id_tag, grant.parent_id_tag)
+        return True
+
+    async def _charge(self, session: Session, driver: Driver) -> None:
+        id_tag = driver.id_tag
+        await self._set_status("Preparing")
         transaction = self._transaction = Transaction()
+        self._station.profiles.begin(self.number, self._clock.now())
+        if driver.profile is not None:
+            self._station.profiles.install(self.number, driver.profile)
         self._send_start(transaction, id_tag)
         await self._wait_for_the_answer(transaction)
         log.info(
@@ -205,6 +279,7 @@ class Connector:
             reason=reason,
         )
         self._session = None  # from here on a stop comes too late
+        self._station.profiles.end(self.number)
         self.idle.set()
         await self._sleep(self._chance.uniform(1, 3))
 
@@ -221,7 +296,8 @@ class Connector:
         loop = asyncio.get_running_loop()
         before = loop.time()
         while transaction.accepted and not session.over:
-            await self._set_status("SuspendedEV" if session.suspended else "Charging")
+            session.limit_w = self._station.limit_w(self.number)
+            await self._set_status(_charging_status(session))
             if self._stop_reason is None:
                 await self._sleep(self._station.configuration.number("MeterValueSampleInterval"))
             now = loop.time()
@@ -233,12 +309,14 @@ class Connector:
         return self._chance.choice(_OWN_REASONS) if transaction.accepted else "DeAuthorized"
 
     def _send_start(self, transaction: Transaction, id_tag: str) -> None:
-        payload = {
+        payload: dict[str, Any] = {
             "connector_id": self.number,
             "id_tag": id_tag,
             "meter_start": self._meter.reading_wh,
             "timestamp": ocpp_time(self._clock.now()),
         }
+        if self._reservation is not None:
+            payload["reservation_id"] = self._reservation.id
         self._put("StartTransaction", transaction, payload)
 
     def _send_meter_values(self, session: Session, transaction: Transaction) -> None:
@@ -264,8 +342,13 @@ class Connector:
         self._station.outbox.put(Message(action, transaction, payload))
 
     def _meter_value(self, reading: Reading, context: str) -> dict[str, Any]:
+        chosen = self._station.configuration.words("MeterValuesSampledData")
         samples = sampled_values(reading, context)
-        return {"timestamp": ocpp_time(self._clock.now()), "sampled_value": samples}
+        wanted = [sample for sample in samples if sample["measurand"] in chosen]
+        return {
+            "timestamp": ocpp_time(self._clock.now()),
+            "sampled_value": wanted or samples[:1],  # a MeterValue has at least one
+        }
 
     async def _set_status(self, status: str) -> None:
         if status != self.status:
@@ -283,9 +366,10 @@ class Connector:
         return True
 
 
-def ocpp_time(moment: datetime) -> str:
-    """Return a time as OCPP writes it, with milliseconds."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _charging_status(session: Session) -> str:
+    if session.held_back:
+        return "SuspendedEVSE"
+    return "SuspendedEV" if session.suspended else "Charging"
 
 
 def _some_vehicle(chance: random.Random, outlet: Outlet) -> Vehicle:

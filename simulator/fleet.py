@@ -4,8 +4,9 @@ import asyncio
 import random
 from collections.abc import Sequence
 
-from simulator.charge_point import ChargePoint, Model, Settings
+from simulator.charge_point import ChargePoint
 from simulator.session import Outlet
+from simulator.settings import Model, Settings
 
 _AC_11 = Outlet(max_power_w=11_000)
 _AC_22 = Outlet(max_power_w=22_000)
@@ -44,3 +45,16 @@ async def run_fleet(fleet: Sequence[ChargePoint]) -> None:
     async with asyncio.TaskGroup() as tasks:
         for charge_point in fleet:
             tasks.create_task(charge_point.run())
+
+
+async def power_down(fleet: Sequence[ChargePoint], patience_s: float) -> None:
+    """Stop the transactions that run, and give the central system a while to take note.
+
+    Args:
+        fleet: Charge points that run.
+        patience_s: How long to wait at most; what is not answered by then is forgotten.
+    """
+    tasks = [asyncio.create_task(charge_point.power_down()) for charge_point in fleet]
+    _, late = await asyncio.wait(tasks, timeout=patience_s)
+    for task in late:
+        task.cancel()

@@ -1,15 +1,23 @@
 """One connection to the central system, spoken by the `ocpp` package."""
 
 import asyncio
+import json
+import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import ocpp.v16
+import structlog
 from ocpp.exceptions import InternalError, OCPPError, UnknownCallErrorCodeError
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from simulator.outbox import Refused, Unanswered
+
+log = structlog.get_logger()
+
+_CALL, _CALL_RESULT, _CALL_ERROR = 2, 3, 4
+_SHORTEST_FRAME = 3
 
 Routes = Mapping[str, Mapping[str, Callable[..., Any]]]
 """By action: the functions that the `ocpp` package calls to answer, and after the answer."""
@@ -45,19 +53,37 @@ class Link:
         call_timeout_s: float,
     ) -> None:
         self._socket = socket
-        self._ocpp = ocpp.v16.ChargePoint(charge_point_id, socket, call_timeout_s)
+        self._id = charge_point_id
+        self._ocpp = ocpp.v16.ChargePoint(charge_point_id, socket, call_timeout_s, _silent_logger())
         self._ocpp.route_map = routes
         self._calls: set[asyncio.Task[Any]] = set()
 
     async def serve(self) -> None:
         """Read from the socket until it closes."""
         try:
-            await self._ocpp.start()
+            async for text in self._socket:
+                await self._take(text)
         except ConnectionClosed:
             return
         finally:
             for call in self._calls:
                 call.cancel()
+
+    async def _take(self, text: str | bytes) -> None:
+        """Let the `ocpp` package handle a frame, as far as it is one that it can stand."""
+        try:
+            frame = read_frame(text)
+        except ValueError as error:
+            log.warning("frame_ignored", charge_point=self._id, why=str(error))
+            return
+        try:
+            await self._ocpp.route_message(text)
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+            # Numbers that the validator cannot compute with, for one.
+            log.warning("frame_refused", charge_point=self._id, why=type(error).__name__)
+            if frame[0] == _CALL:
+                answer = [_CALL_ERROR, frame[1], "FormationViolation", "", {}]
+                await self._socket.send(json.dumps(answer))
 
     async def close(self) -> None:
         """Close the socket."""
@@ -79,6 +105,41 @@ class Link:
             task.cancel()
             self._calls.discard(task)
         return _outcome(action, task)
+
+
+def read_frame(text: str | bytes) -> list[Any]:
+    """Return the members of a frame with the shape of OCPP-J 1.6 section 4.2.
+
+    Raises:
+        ValueError: It has another shape, and there may not even be an id to answer to.
+    """
+    try:
+        frame = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("It is nested too deeply.") from None
+    if not isinstance(frame, list) or len(frame) < _SHORTEST_FRAME:
+        raise ValueError("It is no array of at least three members.")
+    if not isinstance(frame[1], str):
+        raise ValueError("Its id is no text.")
+    kinds = {_CALL: [str, dict], _CALL_RESULT: [dict], _CALL_ERROR: [str, str, dict]}
+    kind = kinds.get(frame[0]) if isinstance(frame[0], int) else None
+    members = frame[2:]
+    if kind is None or len(members) != len(kind):
+        raise ValueError("It is no CALL, CALLRESULT or CALLERROR.")
+    if not all(map(isinstance, members, kind)):
+        raise ValueError("One of its members has the wrong type.")
+    return frame
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON.")
+
+
+def _silent_logger() -> logging.Logger:
+    """Return a logger for the `ocpp` package, which writes whole frames, secrets and all."""
+    logger = logging.Logger("ocpp")
+    logger.addHandler(logging.NullHandler())
+    return logger
 
 
 def _outcome(action: str, task: asyncio.Task[Any]) -> dict[str, Any]:

@@ -54,11 +54,15 @@ class Session:
         outlet: What the connector gives.
         meter: The connector's meter; charging moves it on.
         stay_s: After how many of the session's seconds the driver comes back.
+
+    Attributes:
+        limit_w: Power that the connector offers at most; None is all that the outlet has.
     """
 
     def __init__(self, vehicle: Vehicle, outlet: Outlet, meter: Meter, stay_s: float) -> None:
         self._vehicle, self._outlet, self._meter = vehicle, outlet, meter
         self._stay_s = stay_s
+        self.limit_w: float | None = None
         self.meter_start_wh = meter.reading_wh
 
     @property
@@ -67,20 +71,25 @@ class Session:
         return self._vehicle.satisfied
 
     @property
+    def held_back(self) -> bool:
+        """Whether the connector offers nothing (SuspendedEVSE)."""
+        return self.limit_w == 0
+
+    @property
     def over(self) -> bool:
         """Whether the driver is back and wants to leave."""
         return self._stay_s <= 0
 
     def advance(self, seconds: float) -> None:
         """Let time go by."""
-        self._meter.register_wh += self._vehicle.charge(self._outlet.max_power_w, seconds)
+        self._meter.register_wh += self._vehicle.charge(self._offered_w(), seconds)
         self._stay_s -= seconds
         if self.suspended:
             self._stay_s = min(self._stay_s, LINGER_S)
 
     def read(self) -> Reading:
         """Return what the connector measures now."""
-        power_w = self._vehicle.power_w(self._outlet.max_power_w)
+        power_w = self._vehicle.power_w(self._offered_w())
         phases = 1 if self._outlet.dc else self._vehicle.phases
         voltage_v = self._voltage_v(power_w)
         return Reading(
@@ -90,6 +99,10 @@ class Session:
             currents_a=(power_w / voltage_v / phases,) * phases,
             state_of_charge=self._vehicle.state_of_charge if self._outlet.dc else None,
         )
+
+    def _offered_w(self) -> float:
+        most_w = self._outlet.max_power_w
+        return most_w if self.limit_w is None else min(most_w, self.limit_w)
 
     def _voltage_v(self, power_w: float) -> float:
         if self._outlet.dc:
