@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_settings import NoDecode
 
 from servicekit.config import Address, ServiceConfig
@@ -17,6 +17,8 @@ def _listed(value: Any) -> Any:
 
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 """Words with commas between them."""
+
+RedisUrl = Annotated[str, StringConstraints(pattern=r"^$|^rediss?://|^unix://")]
 
 
 class Config(ServiceConfig):
@@ -53,6 +55,27 @@ class Config(ServiceConfig):
         le=3600,
         description="seconds after its last beat until a gateway, and with it its charge points,"
         " counts as lost",
+    )
+    redis_url: RedisUrl = Field(
+        "",
+        description="redis://host:port/database by which several replicas find each other's"
+        " charge points; empty: there is one replica",
+    )
+    link_heartbeat_interval_s: float = Field(
+        3,
+        gt=0,
+        le=60,
+        description="seconds between the heartbeats of a gateway's link; two that are missing mean"
+        " that it is lost",
+    )
+    link_max_in_flight: int = Field(
+        1000, ge=1, le=100_000, description="commands that may be under way on one gateway's link"
+    )
+    command_poll_interval_s: float = Field(
+        2,
+        gt=0,
+        le=60,
+        description="seconds between looks for commands that wait, beside being told of them",
     )
     max_pending_commands: int = Field(
         50,

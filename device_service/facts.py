@@ -77,6 +77,20 @@ class GatewayBeat:
     seen: Mapping[str, datetime] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class GatewayLinked:
+    """A gateway process tells all that it holds: what it does not list has ended.
+
+    Attributes:
+        opened: Every connection that is open at the gateway.
+    """
+
+    gateway_id: str
+    gateway_instance_id: str
+    beat_time: datetime
+    opened: tuple[ConnectionOpened, ...] = ()
+
+
 Fact = (
     BootReported
     | StatusReported
@@ -84,6 +98,7 @@ Fact = (
     | ConnectionOpened
     | ConnectionClosed
     | GatewayBeat
+    | GatewayLinked
     | RefusedHandshake
 )
 

@@ -10,11 +10,14 @@ from device_service.convert.payloads import Payloads, is_accepted
 from device_service.domain import UnknownChargePoints
 from device_service.facts import Fact, Registration
 from device_service.grpc_api import AdmissionApi, ChargePointApi, CommandApi
+from device_service.linking import link_up, new_registry, new_replica_id
 from device_service.ports import CommandEvents, CommandStore
+from device_service.replica import Announcements
 from device_service.store import (
     FactWriter,
     PostgresChargePointStore,
     PostgresCommandStore,
+    PostgresGatewayStore,
     PostgresReportStore,
 )
 from device_service.use_cases import (
@@ -72,12 +75,24 @@ def build(config: Config, tracing: Tracing, clock: Clock | None = None) -> Servi
     lease = timedelta(seconds=config.gateway_lease_s)
     charge_points = ChargePoints(store, clock, time_ordered_uuid, lease)
     admission = Admission(store, recorder, clock, time_ordered_uuid, unknown)
-    waiters = Waiters()
+    waiters, replica_id = Waiters(), new_replica_id()
+    registry = new_registry(config, replica_id)
+    events = Announcements(waiters, registry)
     command_store = PostgresCommandStore(database)
+    linking = link_up(
+        config,
+        store=PostgresGatewayStore(database),
+        recorder=recorder,
+        desk=new_desk(config, command_store, events, clock),
+        registry=registry,
+        waiters=waiters,
+        clock=clock,
+        replica_id=replica_id,
+    )
     commands = Commands(
         command_store,
-        _NoLinks(),
-        waiters,
+        linking.dispatch,
+        events,
         waiters,
         clock=clock,
         rules=CommandRules(config.max_pending_commands, lease),
@@ -85,11 +100,11 @@ def build(config: Config, tracing: Tracing, clock: Clock | None = None) -> Servi
     channel = open_channel(config.session_address)
     upkeep = [
         Periodic(
-            "expire_commands", expire_overdue(command_store, waiters, clock), _UPKEEP_INTERVAL_S
+            "expire_commands", expire_overdue(command_store, events, clock), _UPKEEP_INTERVAL_S
         ).started(),
         Periodic(
             "settle_sessions",
-            settle_sessions(command_store, SessionClient(channel), waiters, clock),
+            settle_sessions(command_store, SessionClient(channel), events, clock),
             _UPKEEP_INTERVAL_S,
         ).started(),
     ]
@@ -98,11 +113,18 @@ def build(config: Config, tracing: Tracing, clock: Clock | None = None) -> Servi
             ChargePointApi(charge_points, Reports(PostgresReportStore(database))).register,
             CommandApi(commands, Payloads(), clock, time_ordered_uuid, tracing).register,
             AdmissionApi(admission).register,
+            linking.api.register,
             calls.register,
         ],
         check=database.check,
-        drain=[waiters.close, calls.drain],
-        close=[*(work.close for work in upkeep), recorder.close, channel.close, database.close],
+        drain=[waiters.close, linking.api.drain, calls.drain],
+        close=[
+            *(work.close for work in upkeep),
+            *linking.close,
+            recorder.close,
+            channel.close,
+            database.close,
+        ],
     )
 
 
@@ -116,10 +138,3 @@ def new_desk(config: Config, store: CommandStore, events: CommandEvents, clock: 
         to_status=error_bytes,
         session_wait=timedelta(seconds=config.remote_start_timeout_s),
     )
-
-
-class _NoLinks:
-    """Delivers nothing: commands wait until a gateway is linked."""
-
-    async def wake(self, charge_point_id: str) -> None:
-        """Leave the command where it is."""

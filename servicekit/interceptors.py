@@ -89,7 +89,7 @@ class TracingInterceptor(AroundInterceptor):
 
     async def around(self, method: str, context: Context, proceed: Proceed) -> Any:
         """Run the call within a span; a stream has a span for each message instead."""
-        if not self._tracing.enabled or method.endswith("/Exchange"):
+        if not self._tracing.enabled or method.endswith(("/Exchange", "/Connect")):
             return await proceed()
         metadata = dict(context.invocation_metadata() or ())
         parent = str(metadata.get("traceparent", ""))

@@ -17,6 +17,7 @@ from device_service.facts import (
     ConnectionOpened,
     Fact,
     GatewayBeat,
+    GatewayLinked,
     NoticeReported,
     Registration,
     StatusReported,
@@ -36,6 +37,7 @@ from servicekit.database import Database
 
 MAX_REFUSED_HANDSHAKES = 10_000
 _FORGET_GATEWAY_AFTER = timedelta(days=1)
+_NOT_LISTED = "not held by its gateway any more"
 _CONNECTOR = tuple(field.name for field in dataclasses.fields(Connector))
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
@@ -59,7 +61,7 @@ class FactWriter:
         """Store facts in one transaction; return what the records say about those that booted.
 
         Facts of one kind are stored in their order; those of different kinds touch different rows,
-        except that connections are opened before they are closed or heard.
+        except that connections are listed, then opened, then closed, then heard.
 
         Raises:
             DatabaseUnavailable: Nothing was stored.
@@ -69,6 +71,7 @@ class FactWriter:
             await _store_statuses(connection, _of(facts, StatusReported))
             await _store_last_statuses(connection, _of(facts, NoticeReported))
             await _store_notices(connection, _notices(facts))
+            await _link(connection, _of(facts, GatewayLinked))
             await _open(connection, _of(facts, ConnectionOpened))
             await _close(connection, _of(facts, ConnectionClosed))
             await _beat(connection, _of(facts, GatewayBeat))
@@ -219,6 +222,31 @@ async def _open(connection: AsyncConnection, opened: Sequence[ConnectionOpened])
     )
 
 
+async def _link(connection: AsyncConnection, linked: Sequence[GatewayLinked]) -> None:
+    for item in linked:
+        await _prolong(connection, [item])
+        await _open(connection, item.opened)
+        await connection.execute(_as_listed(item))
+
+
+def _as_listed(item: GatewayLinked) -> sa.Update:
+    """Return the update that opens again what a gateway lists and closes what it does not."""
+    held = [opened.connection_id for opened in item.opened]
+    listed = connections.c.connection_id == sa.any_(sa.cast(held, pg.ARRAY(sa.Text)))
+    return (
+        sa.update(connections)
+        .where(
+            connections.c.gateway_instance_id == item.gateway_instance_id,
+            connections.c.close_time.is_(None) != listed,
+        )
+        .values(
+            close_time=sa.case((listed, sa.null()), else_=item.beat_time),
+            close_code=sa.null(),
+            close_reason=sa.case((listed, sa.null()), else_=_NOT_LISTED),
+        )
+    )
+
+
 async def _close(connection: AsyncConnection, closed: Sequence[ConnectionClosed]) -> None:
     if not closed:
         return
@@ -267,7 +295,7 @@ def _heard(rows: Sequence[Mapping[str, Any]]) -> sa.Update:
 
 
 async def _prolong(
-    connection: AsyncConnection, signs: Sequence[GatewayBeat | ConnectionOpened]
+    connection: AsyncConnection, signs: Sequence[GatewayBeat | GatewayLinked | ConnectionOpened]
 ) -> None:
     """Note that gateways live, and forget those that are long gone."""
     last: dict[str, dict[str, Any]] = {}
