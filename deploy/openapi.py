@@ -37,6 +37,7 @@ ERROR_RESPONSES = {
     "503": "The service cannot be reached now; try again (UNAVAILABLE).",
     "default": "Any other error.",
 }
+STREAMED = "Success: one JSON object a line, each when it happens, until the stream ends."
 SCALARS: dict[int, Json] = {
     FieldDescriptor.TYPE_BOOL: {"type": "boolean"},
     FieldDescriptor.TYPE_BYTES: {"type": "string", "format": "byte"},
@@ -97,7 +98,8 @@ class _Document:
             "info": {
                 "title": "voltmesh",
                 "version": PACKAGE.rpartition(".")[2],
-                "description": "Charge points, sessions and id tags. Percent-encode ids in paths.",
+                "description": "Charge points, their commands, sessions and id tags."
+                " Percent-encode ids in paths.",
             },
             "servers": [{"url": "/"}],
             "tags": [self._tag(service) for service in self._services],
@@ -130,13 +132,14 @@ class _Document:
     ) -> Json:
         summary, _, description = self._comments.of(method.full_name).partition("\n\n")
         answer = {"application/json": {"schema": self._message_ref(method.output_type)}}
+        success = STREAMED if method.server_streaming else "Success."
         operation: Json = {
             "operationId": f"{method.containing_service.name}_{method.name}",
             "tags": [method.containing_service.name],
             "summary": summary.replace("\n", " "),
             "description": description,
             "parameters": path_parameters + self._query(method.input_type, bound | {body}),
-            "responses": {"200": {"description": "Success.", "content": answer}}
+            "responses": {"200": {"description": success, "content": answer}}
             | {s: {"$ref": f"#/components/responses/Error{s}"} for s in ERROR_RESPONSES},
         }
         if body:

@@ -1,6 +1,7 @@
 """Envoy as configured, before stand-ins for the gateway and one service."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from grpc_status import rpc_status
 
 from csms.v1 import charge_point_service_pb2 as charge_points
 from csms.v1 import charge_point_service_pb2_grpc as charge_points_grpc
+from csms.v1 import command_service_pb2 as commands
 from csms.v1 import session_service_pb2 as sessions
 from csms.v1 import session_service_pb2_grpc as sessions_grpc
 from deploy.parts import ENVOY, Parts, lay_out
@@ -46,6 +48,37 @@ def charge_point_service() -> grpc.GenericRpcHandler:
     )
     return grpc.method_handlers_generic_handler(
         "csms.v1.ChargePointService", {"GetChargePoint": handler}
+    )
+
+
+async def get_command(
+    request: commands.GetCommandRequest, _: grpc.aio.ServicerContext[Any, Any]
+) -> commands.Command:
+    """Answer with the time that the caller is ready to wait."""
+    return commands.Command(name=request.name, answer_timeout=request.wait)
+
+
+async def watch_command(
+    request: commands.WatchCommandRequest, _: grpc.aio.ServicerContext[Any, Any]
+) -> AsyncIterator[commands.Command]:
+    """Tell one state, and nothing more for as long as the caller listens."""
+    yield commands.Command(name=request.name, state=commands.Command.STATE_PENDING)
+    await asyncio.Event().wait()
+
+
+def command_service() -> grpc.GenericRpcHandler:
+    get = grpc.unary_unary_rpc_method_handler(
+        get_command,
+        request_deserializer=commands.GetCommandRequest.FromString,
+        response_serializer=commands.Command.SerializeToString,
+    )
+    watch = grpc.unary_stream_rpc_method_handler(
+        watch_command,
+        request_deserializer=commands.WatchCommandRequest.FromString,
+        response_serializer=commands.Command.SerializeToString,
+    )
+    return grpc.method_handlers_generic_handler(
+        "csms.v1.CommandService", {"GetCommand": get, "WatchCommand": watch}
     )
 
 
@@ -93,7 +126,7 @@ async def front_door(parts: Parts) -> AsyncIterator[str]:
     host, _, port = parts.layout.gateways["gateway"].rpartition(":")
     gateway = await asyncio.start_server(echo_head, host, int(port))
     service = grpc.aio.server()
-    service.add_generic_rpc_handlers([charge_point_service()])
+    service.add_generic_rpc_handlers([charge_point_service(), command_service()])
     service.add_insecure_port(parts.layout.services["device_service"])
     await service.start()
     envoy = parts.envoy()
@@ -194,6 +227,17 @@ async def test_rest_decodes_identities_once(rest: httpx.AsyncClient, path: str, 
     answer = await rest.get(path)
     assert answer.status_code == 200
     assert answer.json()["name"] == name
+
+
+async def test_a_caller_says_in_the_query_how_long_to_wait(rest: httpx.AsyncClient) -> None:
+    answer = await rest.get("/v1/chargePoints/CP-1/commands/1", params={"wait": "300s"})
+    assert answer.json()["answerTimeout"] == "300s"
+
+
+async def test_a_watch_sends_each_change_as_a_line_at_once(rest: httpx.AsyncClient) -> None:
+    async with rest.stream("GET", "/v1/chargePoints/CP-1/commands/1:watch") as answer:
+        line = await anext(answer.aiter_lines())
+    assert json.loads(line)["name"] == "chargePoints/CP-1/commands/1"
 
 
 async def test_the_errors_of_services_keep_their_details(rest: httpx.AsyncClient) -> None:

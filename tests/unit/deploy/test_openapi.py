@@ -40,6 +40,10 @@ service ShelfService {
   rpc BurnBook(BurnBookRequest) returns (google.protobuf.Empty) {
     option (google.api.http) = {post: "/v1/{name=shelves/*/books/*}:burn" body: "*"};
   }
+  // Watches a book.
+  rpc WatchBook(GetBookRequest) returns (stream Book) {
+    option (google.api.http) = {get: "/v1/{name=shelves/*/books/*}:watch"};
+  }
   // Is for gRPC only.
   rpc Watch(stream GetBookRequest) returns (stream Book);
 }
@@ -135,7 +139,15 @@ def test_resource_names_become_path_parameters(shelves: dict[str, Any]) -> None:
     assert set(shelves["paths"]) == {
         "/v1/shelves/{bookShelf}/books/{book}",
         "/v1/shelves/{bookShelf}/books/{book}:burn",
+        "/v1/shelves/{bookShelf}/books/{book}:watch",
     }
+
+
+def test_a_stream_says_that_its_objects_come_a_line_each(shelves: dict[str, Any]) -> None:
+    path = "/v1/shelves/{bookShelf}/books/{book}"
+    plain, streamed = (shelves["paths"][path + verb]["get"] for verb in ("", ":watch"))
+    assert "line" in streamed["responses"]["200"]["description"]
+    assert "line" not in plain["responses"]["200"]["description"]
 
 
 def test_request_fields_outside_the_path_become_query_parameters(shelves: dict[str, Any]) -> None:
