@@ -73,7 +73,10 @@ class Installation:
 
 @asynccontextmanager
 async def installed(
-    tracing: Tracing = NO_TRACING, services: Tracing = NO_TRACING, **settings: Any
+    tracing: Tracing = NO_TRACING,
+    services: Tracing = NO_TRACING,
+    other_devices: str = "",
+    **settings: Any,
 ) -> AsyncIterator[Installation]:
     """Run a gateway and its services for the length of the block."""
     admission = FakeAdmission("CP-1", "CP-2")
@@ -93,7 +96,7 @@ async def installed(
         listen=free_address(),
         auth_address=auth.address,
         session_address=session.address,
-        device_address=device.address,
+        device_address=",".join(filter(None, (device.address, other_devices))),
         **settings,
     )
     installation = Installation(config.listen, admission, auth, session, device, link)

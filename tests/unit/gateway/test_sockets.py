@@ -20,6 +20,7 @@ class Socket:
     async def deliver(
         self, command: DeliverCommand, on_sent: Callable[[datetime], None]
     ) -> CommandResult:
+        on_sent(datetime.now(UTC))
         return CommandResult(command_id=command.command_id)
 
 
