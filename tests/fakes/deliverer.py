@@ -1,6 +1,6 @@
 """A gateway's side of commands without a gateway: presence and results, put straight into place."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from csms.ocpp.v16 import core_pb2
 from csms.ocpp.v16.central_system_call_pb2 import CentralSystemAnswer
@@ -44,6 +44,10 @@ class Deliverer:
             to_status=error_bytes,
             session_wait=timedelta(seconds=120),
         )
+
+    def now(self) -> datetime:
+        """Return the time of the clock."""
+        return self._clock.now()
 
     async def connect(
         self, charge_point_id: str, connection_id: str = "conn-1", instance: str = "instance-1"
