@@ -15,7 +15,7 @@ from device_service.convert import charge_points as convert
 from device_service.convert import commands as convert_commands
 from device_service.convert.payloads import Payloads
 from device_service.domain import State
-from device_service.use_cases import Admission, ChargePoints, Commands, Reports
+from device_service.use_cases import Admission, ChargePoints, Commands, Frames, Reports
 from servicekit.clock import Clock
 from servicekit.ids import IdSource
 from servicekit.interceptors import Context
@@ -25,8 +25,8 @@ from servicekit.telemetry import Tracing
 class ChargePointApi(pb_grpc.ChargePointServiceServicer):
     """`csms.v1.ChargePointService`, for operators."""
 
-    def __init__(self, charge_points: ChargePoints, reports: Reports) -> None:
-        self._charge_points, self._reports = charge_points, reports
+    def __init__(self, charge_points: ChargePoints, reports: Reports, frames: Frames) -> None:
+        self._charge_points, self._reports, self._frames = charge_points, reports, frames
 
     def register(self, server: grpc.aio.Server) -> str:
         """Add this servicer to a server and return the full name of its service."""
@@ -98,6 +98,14 @@ class ChargePointApi(pb_grpc.ChargePointServiceServicer):
     ) -> pb.ListNoticesResponse:
         """List notices, newest first."""
         return convert.to_notices(await self._reports.notices(*convert.list_notices(request)))
+
+    async def WatchFrames(
+        self, request: pb.WatchFramesRequest, context: Context
+    ) -> AsyncIterator[pb.Frame]:
+        """Stream the frames of a charge point: those that are kept, then each as it passes."""
+        async with aclosing(self._frames.watch(convert.watched(request))) as frames:
+            async for frame in frames:
+                yield convert.to_frame(frame)
 
     async def ListRefusedHandshakes(
         self, request: pb.ListRefusedHandshakesRequest, context: Context

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 
@@ -230,8 +230,13 @@ class _Reader:
                 return "", partial(gateways.beat, link, seen)
             case "hello":
                 raise InvalidRequest([Violation("hello", "must come once, as the first message")])
-            case _:
-                return "", _nothing  # of a newer gateway
+            case _:  # frames, which are not stored, or what a newer gateway tells
+                self._show(request.watched_frames, now)
+                return "", _nothing
+
+    def _show(self, watched: pb.WatchedFrames, now: datetime) -> None:
+        frames = link_messages.frames(watched, now)
+        self._link.show(watched.watch_id, frames, watched.dropped_count)
 
     async def _persist(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do it again while the database is away; the gateway tells anew on its next link."""

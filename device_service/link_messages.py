@@ -8,9 +8,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from csms.gateway.v1 import gateway_link_pb2 as pb
 from csms.ocpp.v16 import central_system_call_pb2
+from device_service.domain.frames import Frame
 from device_service.facts import ConnectionClosed, ConnectionOpened
 from device_service.gateways import Hello
-from device_service.links import Beat, Drain, Link, Outgoing, ResultStored
+from device_service.links import (
+    Beat,
+    BeginWatch,
+    Drain,
+    EndWatch,
+    Link,
+    Outgoing,
+    ResultStored,
+)
 from device_service.ocpp import storable
 from device_service.ports import Delivery, Outcome
 from servicekit.parsing import Parsing
@@ -92,6 +101,21 @@ def outcome(message: pb.CommandResult, now: datetime) -> Outcome:
     )
 
 
+def frames(message: pb.WatchedFrames, now: datetime) -> list[Frame]:
+    """Return the frames that a watcher is to see."""
+    return [
+        Frame(
+            time=_time(item.time, now),
+            from_charge_point=item.from_charge_point,
+            text=item.text,
+            action=item.action,
+            repairs=tuple(item.repairs),
+            connection_id=item.connection_id,
+        )
+        for item in message.frames
+    ]
+
+
 def to_welcome(
     link: Link, heartbeat_interval: timedelta, max_in_flight: int, replica_id: str
 ) -> pb.ConnectResponse:
@@ -116,6 +140,11 @@ def to_response(message: Outgoing) -> pb.ConnectResponse:
         case Beat():
             beat = pb.LinkHeartbeat(in_flight_count=message.in_flight_count)
             return pb.ConnectResponse(heartbeat=beat)
+        case BeginWatch(watch_id, charge_point_id):
+            watch = pb.WatchFrames(watch_id=watch_id, charge_point_id=charge_point_id)
+            return pb.ConnectResponse(watch_frames=watch)
+        case EndWatch(watch_id):
+            return pb.ConnectResponse(unwatch_frames=pb.UnwatchFrames(watch_id=watch_id))
         case Drain():
             return pb.ConnectResponse(drain=pb.Drain(grace_period=_duration(message.grace_period)))
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from device_service.config import Config
 from device_service.dispatch import Dispatch
+from device_service.frame_watches import LinkedFrames
 from device_service.gateways import Gateways
 from device_service.link_api import LinkApi
 from device_service.links import Links
@@ -33,11 +34,13 @@ class Linking:
     Attributes:
         api: Serves them.
         dispatch: Delivers commands over them.
+        frames: Shows what passes on the wires of their charge points.
         close: Called at the end, in order, before the database is closed.
     """
 
     api: LinkApi
     dispatch: Dispatch
+    frames: LinkedFrames
     close: tuple[Closer, ...]
 
 
@@ -95,5 +98,6 @@ def link_up(
     return Linking(
         LinkApi(gateways, clock, interval),
         dispatch,
+        LinkedFrames(links, registry, replica_id),
         (*(item.started().close for item in work), dispatch.close),
     )

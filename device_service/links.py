@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
+from device_service.domain.frames import Frame
 from device_service.ports import Delivery, Lease
 from servicekit.errors import ErrorKind, PlatformError, QueueFull
 
@@ -42,7 +44,32 @@ class Drain:
     grace_period: timedelta
 
 
-Outgoing = Delivery | ResultStored | Beat | Drain
+@dataclass(frozen=True, slots=True)
+class BeginWatch:
+    """Asks for the frames of a charge point."""
+
+    watch_id: str
+    charge_point_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndWatch:
+    """Tells that nobody watches any more."""
+
+    watch_id: str
+
+
+Outgoing = Delivery | ResultStored | Beat | Drain | BeginWatch | EndWatch
+
+
+class Watcher(Protocol):
+    """Is shown frames; keeps no more than it can."""
+
+    def add(self, frames: Sequence[Frame], dropped_count: int) -> None:
+        """Take frames, before which others were left out."""
+
+    def end(self) -> None:
+        """Take note that nothing more comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +105,7 @@ class Link:
     ) -> None:
         self.gateway_id, self.instance_id, self.epoch = gateway_id, instance_id, epoch
         self.attachments: dict[str, Attachment] = {}
+        self.watches: dict[str, Watcher] = {}
         self.error: PlatformError | None = None
         self.ended = self.draining = False
         self._max_in_flight, self._notify = max_in_flight, notify
@@ -110,6 +138,12 @@ class Link:
         self._busy.discard(self._in_flight.pop(command_id, ""))
         self.send(ResultStored(command_id))
 
+    def show(self, watch_id: str, frames: Sequence[Frame], dropped_count: int) -> None:
+        """Hand frames to their watcher; it may have gone meanwhile."""
+        watcher = self.watches.get(watch_id)
+        if watcher is not None:
+            watcher.add(frames, dropped_count)
+
     def drain(self, grace: timedelta) -> None:
         """Begin no more commands and ask the gateway to link elsewhere."""
         self.draining = True
@@ -133,6 +167,8 @@ class Link:
         """End the link; the first error is the one that the gateway is told."""
         if not self.ended:
             self.ended, self.error = True, error
+            for watcher in self.watches.values():
+                watcher.end()
             self._notify()
 
     def lease(self, attachment: Attachment) -> Lease:

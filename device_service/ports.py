@@ -1,7 +1,7 @@
 """What the use cases need from outside."""
 
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from device_service.domain import (
     State,
 )
 from device_service.domain.commands import Command, CommandState
+from device_service.domain.frames import Frame
 from device_service.facts import Fact, Registration
 from servicekit.pagination import Page, PageRequest
 
@@ -322,6 +323,19 @@ class Courier(Protocol):
 
     async def wake(self, charge_point_id: str) -> None:
         """Tell that a command waits for a charge point; returns before it is delivered."""
+
+
+class FrameSource(Protocol):
+    """Shows what passes on the wires of charge points."""
+
+    def watch(self, charge_point_id: str) -> AsyncGenerator[Frame, None]:
+        """Yield the frames that are kept, then each as it passes, without an end.
+
+        Raises:
+            ChargePointOffline: It is not connected.
+            ServiceUnavailable: Another replica holds it; ask again, and another one answers.
+            QueueFull: Too many watch already.
+        """
 
 
 @dataclass(frozen=True, slots=True, order=True)

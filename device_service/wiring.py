@@ -26,6 +26,7 @@ from device_service.use_cases import (
     CommandRules,
     Commands,
     Desk,
+    Frames,
     Inbox,
     InboxRules,
     Reports,
@@ -110,7 +111,11 @@ def build(config: Config, tracing: Tracing, clock: Clock | None = None) -> Servi
     ]
     return Service(
         registrations=[
-            ChargePointApi(charge_points, Reports(PostgresReportStore(database))).register,
+            ChargePointApi(
+                charge_points,
+                Reports(PostgresReportStore(database)),
+                Frames(charge_points, linking.frames),
+            ).register,
             CommandApi(commands, Payloads(), clock, time_ordered_uuid, tracing).register,
             AdmissionApi(admission).register,
             linking.api.register,

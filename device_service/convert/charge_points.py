@@ -23,6 +23,7 @@ from device_service.domain import (
     display_name,
     heartbeat_interval,
 )
+from device_service.domain.frames import Frame
 from device_service.use_cases import Handshake
 from servicekit.field_mask import fields_to_change
 from servicekit.pagination import Page, PageRequest, page_request, page_size
@@ -86,6 +87,30 @@ def named(
     """Parse a request that only names a charge point."""
     with Parsing() as field:
         return field("name", charge_point_name, request.name)
+
+
+def watched(request: pb.WatchFramesRequest) -> ChargePointId:
+    """Parse a request to watch the frames of a charge point."""
+    with Parsing() as field:
+        return field("parent", charge_point_name, request.parent)
+
+
+def to_frame(frame: Frame) -> pb.Frame:
+    """Return the message of a frame."""
+    direction = (
+        pb.FRAME_DIRECTION_FROM_CHARGE_POINT
+        if frame.from_charge_point
+        else pb.FRAME_DIRECTION_TO_CHARGE_POINT
+    )
+    return pb.Frame(
+        time=to_timestamp(frame.time),
+        direction=direction,
+        text=frame.text,
+        action=frame.action,
+        repairs=frame.repairs,
+        connection_id=frame.connection_id,
+        dropped_count=frame.dropped_count,
+    )
 
 
 def named_connector(request: pb.GetConnectorRequest) -> tuple[ChargePointId, int]:
@@ -191,6 +216,8 @@ def to_charge_point(charge_point: ChargePoint) -> pb.ChargePoint:
         remote_address=link.remote_address,
         gateway=link.gateway,
         connect_time=to_timestamp(link.connect_time),
+        connection=link.connection_id,
+        connection_generation=link.generation,
         create_time=to_timestamp(charge_point.create_time),
         update_time=to_timestamp(charge_point.update_time),
         etag=charge_point.etag,

@@ -100,6 +100,8 @@ class Link:
     remote_address: str = ""
     gateway: str = ""
     connect_time: datetime | None = None
+    connection_id: str = ""
+    generation: int = 0
 
 
 @dataclass(frozen=True)

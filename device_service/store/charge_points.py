@@ -128,6 +128,8 @@ def _with_link(alive_since: datetime) -> sa.Select[Any]:
         connections.c.remote_address,
         connections.c.gateway_id,
         connections.c.open_time,
+        connections.c.connection_id,
+        connections.c.generation,
         is_online(alive_since).label("online"),
     ).select_from(linked)
 
@@ -178,5 +180,7 @@ def _to_charge_point(row: Mapping[Any, Any]) -> ChargePoint:
             remote_address=row["remote_address"] or "",
             gateway=row["gateway_id"] or "",
             connect_time=row["open_time"],
+            connection_id=row["connection_id"] or "",
+            generation=row["generation"] or 0,
         ),
     )

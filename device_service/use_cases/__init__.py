@@ -10,6 +10,7 @@ from device_service.use_cases.charge_points import (
 )
 from device_service.use_cases.commands import CommandRules, Commands
 from device_service.use_cases.desk import Desk
+from device_service.use_cases.frames import Frames
 from device_service.use_cases.upkeep import expire_overdue, settle_sessions
 from device_service.use_cases.waiters import Waiters
 
@@ -19,6 +20,7 @@ __all__ = [
     "CommandRules",
     "Commands",
     "Desk",
+    "Frames",
     "Handshake",
     "Inbox",
     "InboxRules",

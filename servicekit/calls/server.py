@@ -52,7 +52,7 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
     the database is away a call is tried again until shortly before it expires.
 
     Args:
-        handlers: By the name of the payload's field: `start_transaction`, `connection_opened`.
+        handlers: By the name of the payload's field: `start_transaction`, `unreadable_frame`.
         clock: Tells when a call expires.
         tracing: The spans of the process.
         max_in_flight: Calls of one stream worked on at the same time; reading pauses beyond.

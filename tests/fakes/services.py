@@ -66,7 +66,7 @@ class FakeService:
         self._call_server: CallServer | None = None
 
     def of(self, payload: str) -> list[call_pb2.Call]:
-        """Return the calls with a payload: `connection_opened`, `authorize`."""
+        """Return the calls with a payload: `unreadable_frame`, `authorize`."""
         return [call for call in self.calls if payload in _names(call)]
 
     async def start(self) -> None:

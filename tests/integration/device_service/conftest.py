@@ -25,7 +25,7 @@ async def start_platform(database_url: str) -> AsyncIterator[StartPlatform]:
             clock = SetClock()
             service = build(config, NO_TRACING, clock)
             channel = await stack.enter_async_context(serving(service, config.listen))
-            return Platform(channel, clock)
+            return Platform(channel, clock, service)
 
         yield start
 

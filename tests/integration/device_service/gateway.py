@@ -15,6 +15,7 @@ from csms.gateway.v1 import admission_pb2, admission_pb2_grpc, call_pb2, call_pb
 from csms.ocpp.v16 import core_pb2
 from csms.v1 import charge_point_service_pb2 as pb
 from csms.v1 import charge_point_service_pb2_grpc as pb_grpc
+from servicekit.lifecycle import Service
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -38,6 +39,7 @@ class Platform:
 
     channel: grpc.aio.Channel
     clock: SetClock
+    service: Service
 
     @property
     def charge_points(self) -> pb_grpc.ChargePointServiceAsyncStub:
@@ -87,12 +89,6 @@ class Caller:
         """Return the call that carries a charge point's request."""
         call = self._call(**values)
         _set(call.request, message)
-        return call
-
-    def report(self, message: Message, **values: Any) -> call_pb2.Call:
-        """Return the call that carries a gateway's report."""
-        call = self._call(**values)
-        _set(call, message)
         return call
 
     def _call(self, **values: Any) -> call_pb2.Call:
@@ -163,23 +159,3 @@ def a_boot(**values: str) -> core_pb2.BootNotificationRequest:
     return core_pb2.BootNotificationRequest(
         charge_point_vendor="Vendor", charge_point_model="Model", **values
     )
-
-
-def opened(instance: str = "instance-1", gateway: str = "gateway-1") -> call_pb2.ConnectionOpened:
-    """Return the report of an accepted connection."""
-    return call_pb2.ConnectionOpened(
-        gateway_id=gateway,
-        gateway_instance_id=instance,
-        remote_address="192.0.2.1:4000",
-        subprotocol="ocpp1.6",
-    )
-
-
-def a_beat(
-    time: datetime, *identities: str, instance: str = "instance-1", gateway: str = "gateway-1"
-) -> call_pb2.GatewayBeat:
-    """Return a beat of a gateway that heard charge points at one time."""
-    beat = call_pb2.GatewayBeat(gateway_id=gateway, gateway_instance_id=instance)
-    for identity in identities:
-        beat.charge_points_seen.add(charge_point_id=identity).last_seen_time.FromDatetime(time)
-    return beat

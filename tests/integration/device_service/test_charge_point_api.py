@@ -8,6 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from csms.v1 import charge_point_service_pb2 as pb
+from tests.fakes.linked_gateway import LinkedGateway
 from tests.integration.device_service.gateway import (
     Caller,
     Platform,
@@ -15,7 +16,6 @@ from tests.integration.device_service.gateway import (
     a_status,
     ask,
     exchange,
-    opened,
 )
 from tests.support.errors import failure
 
@@ -191,9 +191,10 @@ async def test_what_a_charge_point_says_changes_no_etag(platform: Platform) -> N
     created = await platform.create("CP-1")
     caller = Caller(platform.clock)
     platform.clock.move(minutes=1)
-    await exchange(
-        platform, caller.report(opened()), caller.request(a_boot()), caller.request(a_status())
-    )
+    gateway = LinkedGateway(platform.clock)
+    gateway.connect("CP-1")
+    await gateway.link(platform.channel)
+    await exchange(platform, caller.request(a_boot()), caller.request(a_status()))
     read = await platform.get("CP-1")
     assert read.vendor == "Vendor"
     assert (read.etag, read.update_time) == (created.etag, created.update_time)

@@ -1,154 +1,168 @@
 """Whether a charge point counts as connected: generations and leases."""
 
+from datetime import datetime
 from typing import Any
 
-from csms.gateway.v1 import call_pb2
+import pytest
+
 from csms.v1 import charge_point_service_pb2 as pb
-from tests.integration.device_service.gateway import (
-    Caller,
-    Platform,
-    a_beat,
-    exchange,
-    opened,
-)
+from tests.fakes.linked_gateway import LinkedGateway
+from tests.integration.device_service.conftest import StartPlatform
+from tests.integration.device_service.gateway import Platform
+from tests.support.rest import eventually
 
 
-def closed() -> call_pb2.ConnectionClosed:
-    return call_pb2.ConnectionClosed(close_code=1006, reason="line dropped")
+@pytest.fixture
+def gateway(platform: Platform) -> LinkedGateway:
+    return LinkedGateway(platform.clock)
 
 
-async def store(platform: Platform, *calls: call_pb2.Call) -> None:
-    for answer in await exchange(platform, *calls):
-        assert answer.WhichOneof("outcome") == "report_stored", answer
+async def becomes(platform: Platform, identity: str, **values: Any) -> pb.ChargePoint:
+    """Wait until a charge point has these values and return it."""
+
+    async def so() -> bool:
+        read = await platform.get(identity)
+        return all(getattr(read, name) == value for name, value in values.items())
+
+    await eventually(so)
+    return await platform.get(identity)
 
 
-async def beat(platform: Platform, *identities: str, instance: str = "instance-1") -> None:
-    report = a_beat(platform.clock.now(), *identities, instance=instance)
-    await store(platform, Caller(platform.clock, "", "").report(report))
-
-
-async def test_opened_connection_is_online_at_once(platform: Platform) -> None:
+async def test_opened_connection_is_online(platform: Platform, gateway: LinkedGateway) -> None:
     await platform.create("CP-1")
-    await store(platform, Caller(platform.clock).report(opened()))
-    read = await platform.get("CP-1")
-    assert read.online
+    link = await gateway.link(platform.channel)
+    await link.attach("CP-1", "conn-1")
+    read = await becomes(platform, "CP-1", online=True)
     assert (read.remote_address, read.gateway) == ("192.0.2.1:4000", "gateway-1")
+    assert (read.connection, read.connection_generation) == ("conn-1", 1)
     assert read.connect_time == read.last_seen_time == read.create_time
 
 
-async def test_closed_connection_is_offline_and_still_described(platform: Platform) -> None:
-    await platform.create("CP-1")
-    caller = Caller(platform.clock)
-    await store(platform, caller.report(opened()), caller.report(closed()))
-    read = await platform.get("CP-1")
-    assert not read.online
-    assert read.gateway == "gateway-1"
-
-
-async def test_late_close_of_a_replaced_connection_changes_nothing(platform: Platform) -> None:
-    await platform.create("CP-1")
-    old, new = (Caller(platform.clock, connection=name) for name in ("old", "new"))
-    await store(platform, old.report(opened()))
-    platform.clock.move(seconds=1)
-    await store(platform, new.report(opened("instance-2", "gateway-2")))
-    platform.clock.move(seconds=1)
-    await store(platform, old.report(closed()))
-    read = await platform.get("CP-1")
-    assert read.online
-    assert read.gateway == "gateway-2"
-    await store(platform, new.report(closed()))
-    assert not (await platform.get("CP-1")).online
-
-
-async def test_repeated_opening_does_not_replace_a_newer_connection(platform: Platform) -> None:
-    await platform.create("CP-1")
-    old, new = (Caller(platform.clock, connection=name) for name in ("old", "new"))
-    first = old.report(opened())
-    await store(platform, first)
-    platform.clock.move(seconds=1)
-    await store(platform, new.report(opened("instance-2", "gateway-2")))
-    await store(platform, first)
-    assert (await platform.get("CP-1")).gateway == "gateway-2"
-
-
-async def test_repeated_opening_does_not_open_a_closed_connection_again(
-    platform: Platform,
+async def test_closed_connection_is_offline_and_still_described(
+    platform: Platform, gateway: LinkedGateway
 ) -> None:
     await platform.create("CP-1")
-    caller = Caller(platform.clock)
-    opening, closing = caller.report(opened()), caller.report(closed())
-    await store(platform, opening, closing)
-    await store(platform, opening)
-    assert not (await platform.get("CP-1")).online
-    await store(platform, closing, closing)
-    assert not (await platform.get("CP-1")).online
+    gateway.connect("CP-1")
+    link = await gateway.link(platform.channel)
+    await link.detach("CP-1")
+    assert (await becomes(platform, "CP-1", online=False)).gateway == "gateway-1"
 
 
-async def test_connection_can_open_again_after_a_close(platform: Platform) -> None:
+async def test_late_close_of_a_replaced_connection_changes_nothing(
+    platform: Platform, gateway: LinkedGateway
+) -> None:
     await platform.create("CP-1")
-    first, second = (Caller(platform.clock, connection=name) for name in ("1", "2"))
-    await store(platform, first.report(opened()), first.report(closed()))
+    gateway.connect("CP-1")
+    old = await gateway.link(platform.channel)
     platform.clock.move(seconds=1)
-    await store(platform, second.report(opened()))
-    assert (await platform.get("CP-1")).online
+    new_gateway = LinkedGateway(platform.clock, "gateway-2")
+    new_gateway.connect("CP-1")
+    new = await new_gateway.link(platform.channel)
+    platform.clock.move(seconds=1)
+    await old.detach("CP-1")
+    await old.leave()  # so that all it told is stored
+    read = await platform.get("CP-1")
+    assert read.online
+    assert (read.gateway, read.connection_generation) == ("gateway-2", 2)
+    await new.detach("CP-1")
+    await becomes(platform, "CP-1", online=False)
 
 
-async def test_close_of_a_connection_that_nobody_opened_is_harmless(platform: Platform) -> None:
+async def test_repeated_opening_does_not_replace_a_newer_connection(
+    platform: Platform, gateway: LinkedGateway
+) -> None:
     await platform.create("CP-1")
-    await store(platform, Caller(platform.clock).report(closed()))
+    first = gateway.connect("CP-1")
+    link = await gateway.link(platform.channel)
+    platform.clock.move(seconds=1)
+    await link.attach("CP-1", "newer")
+    await becomes(platform, "CP-1", connection="newer")
+    await link.say(attached=first)
+    await link.leave()
+    assert (await platform.get("CP-1")).connection == "newer"
+
+
+async def test_connection_can_open_again_after_a_close(
+    platform: Platform, gateway: LinkedGateway
+) -> None:
+    await platform.create("CP-1")
+    link = await gateway.link(platform.channel)
+    await link.attach("CP-1")
+    await link.detach("CP-1")
+    platform.clock.move(seconds=1)
+    await link.attach("CP-1")
+    await becomes(platform, "CP-1", online=True, connection_generation=2)
+
+
+async def test_close_of_a_connection_that_nobody_opened_is_harmless(
+    platform: Platform, gateway: LinkedGateway
+) -> None:
+    await platform.create("CP-1")
+    link = await gateway.link(platform.channel)
+    gateway.connect("CP-1")
+    await link.detach("CP-1")
+    await link.leave()
     assert not (await platform.get("CP-1")).online
 
 
 async def test_gateway_that_misses_its_beats_loses_its_charge_points(platform: Platform) -> None:
-    for identity, instance in (("CP-1", "instance-1"), ("CP-2", "instance-2")):
-        await platform.create(identity)
-        await store(platform, Caller(platform.clock, identity).report(opened(instance)))
+    links = []
+    for number in (1, 2):
+        await platform.create(f"CP-{number}")
+        gateway = LinkedGateway(platform.clock, f"gateway-{number}")
+        gateway.connect(f"CP-{number}")
+        links.append(await gateway.link(platform.channel, beats=False))
     platform.clock.move(seconds=10)
-    await beat(platform, instance="instance-1")
+    await links[0].beat("CP-1")
+    await heard(platform, "CP-1", platform.clock.now())
     platform.clock.move(seconds=10)
     assert (await platform.get("CP-1")).online
     assert not (await platform.get("CP-2")).online
     platform.clock.move(seconds=5)  # the lease of 15 seconds has run out to the second
     assert not (await platform.get("CP-1")).online
-    await beat(platform, instance="instance-1")
-    assert (await platform.get("CP-1")).online
 
 
 async def test_gateway_that_was_long_gone_is_forgotten(platform: Platform) -> None:
     await platform.create("CP-1")
-    await store(platform, Caller(platform.clock).report(opened()))
+    gateway = LinkedGateway(platform.clock)
+    gateway.connect("CP-1")
+    await (await gateway.link(platform.channel, beats=False)).break_off()
     platform.clock.move(days=2)
-    await beat(platform, instance="instance-2")
+    await LinkedGateway(platform.clock, "gateway-2").link(platform.channel)
     assert not (await platform.get("CP-1")).online
 
 
-async def test_beat_tells_when_charge_points_were_heard(platform: Platform) -> None:
+async def heard(platform: Platform, identity: str, time: datetime) -> None:
+    async def so() -> bool:
+        return (await platform.get(identity)).last_seen_time.seconds == int(time.timestamp())
+
+    await eventually(so)
+
+
+async def test_beat_tells_when_charge_points_were_heard(
+    platform: Platform, gateway: LinkedGateway
+) -> None:
     for identity in ("CP-1", "CP-2"):
         await platform.create(identity)
-        await store(platform, Caller(platform.clock, identity).report(opened()))
+        gateway.connect(identity)
+    link = await gateway.link(platform.channel)
     platform.clock.move(seconds=5)
-    await beat(platform, "CP-1", "nobody-knows-it")
-    heard, quiet = await platform.get("CP-1"), await platform.get("CP-2")
-    assert heard.last_seen_time.seconds - quiet.last_seen_time.seconds == 5
+    await link.beat("CP-1", "nobody-knows-it")
+    await heard(platform, "CP-1", platform.clock.now())
+    read, quiet = await platform.get("CP-1"), await platform.get("CP-2")
+    assert read.last_seen_time.seconds - quiet.last_seen_time.seconds == 5
 
 
-async def test_older_beat_does_not_turn_time_back(platform: Platform) -> None:
-    await platform.create("CP-1")
-    caller = Caller(platform.clock)
-    await store(platform, caller.report(opened()))
-    older = a_beat(platform.clock.now(), "CP-1")
-    platform.clock.move(seconds=5)
-    await beat(platform, "CP-1")
-    before = await platform.get("CP-1")
-    await store(platform, caller.report(older))
-    assert await platform.get("CP-1") == before
-
-
-async def test_list_keeps_those_that_are_online(platform: Platform) -> None:
+async def test_list_keeps_those_that_are_online(
+    start_platform: StartPlatform,
+) -> None:
+    platform = await start_platform()
     for identity in ("CP-1", "CP-2", "CP-3"):
         await platform.create(identity)
         platform.clock.move(seconds=1)
-    await store(platform, Caller(platform.clock, "CP-2").report(opened()))
+    gateway = LinkedGateway(platform.clock)
+    gateway.connect("CP-2")
+    await gateway.link(platform.channel)
 
     async def listed(**filters: Any) -> list[str]:
         request = pb.ListChargePointsRequest(**filters)
@@ -159,12 +173,3 @@ async def test_list_keeps_those_that_are_online(platform: Platform) -> None:
     assert await listed(online=True) == ["CP-2"]
     assert await listed(online=False) == ["CP-3", "CP-1"]
     assert await listed() == ["CP-3", "CP-2", "CP-1"]
-
-
-async def test_connection_outlives_the_record(platform: Platform) -> None:
-    await platform.create("CP-1")
-    await store(platform, Caller(platform.clock).report(opened()))
-    await platform.charge_points.DeleteChargePoint(
-        pb.DeleteChargePointRequest(name="chargePoints/CP-1")
-    )
-    assert (await platform.create("CP-1")).online

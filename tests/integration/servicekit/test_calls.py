@@ -230,12 +230,12 @@ async def test_action_of_another_service_is_refused() -> None:
 
 
 async def test_report_is_confirmed() -> None:
-    async def opened(context: CallContext, _: call_pb2.ConnectionOpened) -> None:
+    async def unreadable(context: CallContext, _: call_pb2.UnreadableFrame) -> None:
         assert context.charge_point_id == "CP-1"
 
-    async with linked({"connection_opened": opened}) as link:
+    async with linked({"unreadable_frame": unreadable}) as link:
         call = a_call("")
-        call.connection_opened.gateway_id = "g"
+        call.unreadable_frame.reason = "no JSON"
         answer = await link.client.call(call)
     assert answer.WhichOneof("outcome") == "report_stored"
 

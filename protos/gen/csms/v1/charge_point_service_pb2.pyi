@@ -22,6 +22,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _FrameDirection:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FrameDirectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FrameDirection.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FRAME_DIRECTION_UNSPECIFIED: _FrameDirection.ValueType  # 0
+    """Is never sent."""
+    FRAME_DIRECTION_FROM_CHARGE_POINT: _FrameDirection.ValueType  # 1
+    """Stands for frames of the charge point."""
+    FRAME_DIRECTION_TO_CHARGE_POINT: _FrameDirection.ValueType  # 2
+    """Stands for frames to the charge point."""
+
+class FrameDirection(_FrameDirection, metaclass=_FrameDirectionEnumTypeWrapper):
+    """Tells who sent a frame."""
+
+FRAME_DIRECTION_UNSPECIFIED: FrameDirection.ValueType  # 0
+"""Is never sent."""
+FRAME_DIRECTION_FROM_CHARGE_POINT: FrameDirection.ValueType  # 1
+"""Stands for frames of the charge point."""
+FRAME_DIRECTION_TO_CHARGE_POINT: FrameDirection.ValueType  # 2
+"""Stands for frames to the charge point."""
+Global___FrameDirection: _TypeAlias = FrameDirection  # noqa: Y015
+
 @_typing.final
 class ChargePoint(_message.Message):
     """Describes a charge point."""
@@ -80,6 +104,8 @@ class ChargePoint(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
+    CONNECTION_GENERATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Names the charge point: `chargePoints/{charge_point}`. The last part is the identity that the
     charge point brings in its WebSocket path, byte for byte, upper case included; percent-encoded in
@@ -123,6 +149,10 @@ class ChargePoint(_message.Message):
     """Identifies this version of what operators set. Sent with an update, the update fails with ABORTED
     / ETAG_MISMATCH when the charge point has changed since.
     """
+    connection: _builtins.str
+    """Identifies the current or last connection."""
+    connection_generation: _builtins.int
+    """Counts the connections that the charge point has had; only the newest gets commands."""
     @_builtins.property
     def last_seen_time(self) -> _timestamp_pb2.Timestamp:
         """Tells when the charge point was last heard; absent: never. True within seconds."""
@@ -177,10 +207,12 @@ class ChargePoint(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        connection: _builtins.str = ...,
+        connection_generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["connect_time", b"connect_time", "create_time", b"create_time", "heartbeat_interval", b"heartbeat_interval", "last_boot_time", b"last_boot_time", "last_seen_time", b"last_seen_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_box_serial_number", b"charge_box_serial_number", "connect_time", b"connect_time", "create_time", b"create_time", "diagnostics_status", b"diagnostics_status", "display_name", b"display_name", "etag", b"etag", "firmware_status", b"firmware_status", "firmware_version", b"firmware_version", "gateway", b"gateway", "heartbeat_interval", b"heartbeat_interval", "iccid", b"iccid", "imsi", b"imsi", "last_boot_time", b"last_boot_time", "last_seen_time", b"last_seen_time", "meter_serial_number", b"meter_serial_number", "meter_type", b"meter_type", "model", b"model", "name", b"name", "online", b"online", "remote_address", b"remote_address", "serial_number", b"serial_number", "state", b"state", "subprotocol_optional", b"subprotocol_optional", "update_time", b"update_time", "vendor", b"vendor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_box_serial_number", b"charge_box_serial_number", "connect_time", b"connect_time", "connection", b"connection", "connection_generation", b"connection_generation", "create_time", b"create_time", "diagnostics_status", b"diagnostics_status", "display_name", b"display_name", "etag", b"etag", "firmware_status", b"firmware_status", "firmware_version", b"firmware_version", "gateway", b"gateway", "heartbeat_interval", b"heartbeat_interval", "iccid", b"iccid", "imsi", b"imsi", "last_boot_time", b"last_boot_time", "last_seen_time", b"last_seen_time", "meter_serial_number", b"meter_serial_number", "meter_type", b"meter_type", "model", b"model", "name", b"name", "online", b"online", "remote_address", b"remote_address", "serial_number", b"serial_number", "state", b"state", "subprotocol_optional", b"subprotocol_optional", "update_time", b"update_time", "vendor", b"vendor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -701,6 +733,78 @@ class ListNoticesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListNoticesResponse: _TypeAlias = ListNoticesResponse  # noqa: Y015
+
+@_typing.final
+class WatchFramesRequest(_message.Message):
+    """Asks for the frames of a charge point."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Names the charge point: `chargePoints/{charge_point}`."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchFramesRequest: _TypeAlias = WatchFramesRequest  # noqa: Y015
+
+@_typing.final
+class Frame(_message.Message):
+    """Describes one frame on a charge point's wire (OCPP-J 1.6, 4.2)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    REPAIRS_FIELD_NUMBER: _builtins.int
+    CONNECTION_ID_FIELD_NUMBER: _builtins.int
+    DROPPED_COUNT_FIELD_NUMBER: _builtins.int
+    direction: Global___FrameDirection.ValueType
+    """Tells who sent it."""
+    text: _builtins.str
+    """Holds its text as it was sent, secrets masked."""
+    action: _builtins.str
+    """Names the action that it belongs to; empty when that is not known."""
+    connection_id: _builtins.str
+    """Identifies the connection on which it passed."""
+    dropped_count: _builtins.int
+    """Counts frames that were left out before this one, because the watcher was too slow."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """Tells when it passed the gateway."""
+
+    @_builtins.property
+    def repairs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names the repair rules that were applied to it."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        direction: Global___FrameDirection.ValueType = ...,
+        text: _builtins.str = ...,
+        action: _builtins.str = ...,
+        repairs: _abc.Iterable[_builtins.str] | None = ...,
+        connection_id: _builtins.str = ...,
+        dropped_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "connection_id", b"connection_id", "direction", b"direction", "dropped_count", b"dropped_count", "repairs", b"repairs", "text", b"text", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Frame: _TypeAlias = Frame  # noqa: Y015
 
 @_typing.final
 class ListRefusedHandshakesRequest(_message.Message):

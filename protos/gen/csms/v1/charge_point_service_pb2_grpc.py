@@ -86,6 +86,11 @@ class ChargePointServiceStub:
                 request_serializer=csms_dot_v1_dot_charge__point__service__pb2.ListNoticesRequest.SerializeToString,
                 response_deserializer=csms_dot_v1_dot_charge__point__service__pb2.ListNoticesResponse.FromString,
                 _registered_method=True)
+        self.WatchFrames = channel.unary_stream(
+                '/csms.v1.ChargePointService/WatchFrames',
+                request_serializer=csms_dot_v1_dot_charge__point__service__pb2.WatchFramesRequest.SerializeToString,
+                response_deserializer=csms_dot_v1_dot_charge__point__service__pb2.Frame.FromString,
+                _registered_method=True)
         self.ListRefusedHandshakes = channel.unary_unary(
                 '/csms.v1.ChargePointService/ListRefusedHandshakes',
                 request_serializer=csms_dot_v1_dot_charge__point__service__pb2.ListRefusedHandshakesRequest.SerializeToString,
@@ -193,6 +198,19 @@ class ChargePointServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchFrames(self, request, context):
+        """Streams the frames of a charge point, both directions: the last ones that its gateway has kept, then
+        each as it passes. Secrets are masked.
+
+        The stream ends when the caller ends it. Fails with NOT_FOUND / CHARGE_POINT_NOT_FOUND, with
+        FAILED_PRECONDITION / CHARGE_POINT_OFFLINE while the charge point is not connected, and with
+        UNAVAILABLE / SERVICE_UNAVAILABLE when its gateway has moved to another replica; watch again then.
+        The caller must be an operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRefusedHandshakes(self, request, context):
         """Lists opening handshakes that were refused, newest first.
 
@@ -254,6 +272,11 @@ def add_ChargePointServiceServicer_to_server(servicer, server):
                     servicer.ListNotices,
                     request_deserializer=csms_dot_v1_dot_charge__point__service__pb2.ListNoticesRequest.FromString,
                     response_serializer=csms_dot_v1_dot_charge__point__service__pb2.ListNoticesResponse.SerializeToString,
+            ),
+            'WatchFrames': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchFrames,
+                    request_deserializer=csms_dot_v1_dot_charge__point__service__pb2.WatchFramesRequest.FromString,
+                    response_serializer=csms_dot_v1_dot_charge__point__service__pb2.Frame.SerializeToString,
             ),
             'ListRefusedHandshakes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRefusedHandshakes,
@@ -532,6 +555,33 @@ class ChargePointService:
             '/csms.v1.ChargePointService/ListNotices',
             csms_dot_v1_dot_charge__point__service__pb2.ListNoticesRequest.SerializeToString,
             csms_dot_v1_dot_charge__point__service__pb2.ListNoticesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchFrames(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/csms.v1.ChargePointService/WatchFrames',
+            csms_dot_v1_dot_charge__point__service__pb2.WatchFramesRequest.SerializeToString,
+            csms_dot_v1_dot_charge__point__service__pb2.Frame.FromString,
             options,
             channel_credentials,
             insecure,

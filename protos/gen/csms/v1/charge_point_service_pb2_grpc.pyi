@@ -90,6 +90,15 @@ class ChargePointServiceStub:
 
     Fails with NOT_FOUND / CHARGE_POINT_NOT_FOUND. The caller must be an operator.
     """
+    WatchFrames: _grpc.UnaryStreamMultiCallable[_charge_point_service_pb2.WatchFramesRequest, _charge_point_service_pb2.Frame]
+    """Streams the frames of a charge point, both directions: the last ones that its gateway has kept, then
+    each as it passes. Secrets are masked.
+
+    The stream ends when the caller ends it. Fails with NOT_FOUND / CHARGE_POINT_NOT_FOUND, with
+    FAILED_PRECONDITION / CHARGE_POINT_OFFLINE while the charge point is not connected, and with
+    UNAVAILABLE / SERVICE_UNAVAILABLE when its gateway has moved to another replica; watch again then.
+    The caller must be an operator.
+    """
     ListRefusedHandshakes: _grpc.UnaryUnaryMultiCallable[_charge_point_service_pb2.ListRefusedHandshakesRequest, _charge_point_service_pb2.ListRefusedHandshakesResponse]
     """Lists opening handshakes that were refused, newest first.
 
@@ -156,6 +165,15 @@ class ChargePointServiceAsyncStub(ChargePointServiceStub):
     diagnostics progress, data transfers, security events; `chargePoints/-` means all charge points.
 
     Fails with NOT_FOUND / CHARGE_POINT_NOT_FOUND. The caller must be an operator.
+    """
+    WatchFrames: _aio.UnaryStreamMultiCallable[_charge_point_service_pb2.WatchFramesRequest, _charge_point_service_pb2.Frame]  # type: ignore[assignment]
+    """Streams the frames of a charge point, both directions: the last ones that its gateway has kept, then
+    each as it passes. Secrets are masked.
+
+    The stream ends when the caller ends it. Fails with NOT_FOUND / CHARGE_POINT_NOT_FOUND, with
+    FAILED_PRECONDITION / CHARGE_POINT_OFFLINE while the charge point is not connected, and with
+    UNAVAILABLE / SERVICE_UNAVAILABLE when its gateway has moved to another replica; watch again then.
+    The caller must be an operator.
     """
     ListRefusedHandshakes: _aio.UnaryUnaryMultiCallable[_charge_point_service_pb2.ListRefusedHandshakesRequest, _charge_point_service_pb2.ListRefusedHandshakesResponse]  # type: ignore[assignment]
     """Lists opening handshakes that were refused, newest first.
@@ -280,6 +298,21 @@ class ChargePointServiceServicer(metaclass=_abc_1.ABCMeta):
         diagnostics progress, data transfers, security events; `chargePoints/-` means all charge points.
 
         Fails with NOT_FOUND / CHARGE_POINT_NOT_FOUND. The caller must be an operator.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchFrames(
+        self,
+        request: _charge_point_service_pb2.WatchFramesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_charge_point_service_pb2.Frame], _abc.AsyncIterator[_charge_point_service_pb2.Frame]]:
+        """Streams the frames of a charge point, both directions: the last ones that its gateway has kept, then
+        each as it passes. Secrets are masked.
+
+        The stream ends when the caller ends it. Fails with NOT_FOUND / CHARGE_POINT_NOT_FOUND, with
+        FAILED_PRECONDITION / CHARGE_POINT_OFFLINE while the charge point is not connected, and with
+        UNAVAILABLE / SERVICE_UNAVAILABLE when its gateway has moved to another replica; watch again then.
+        The caller must be an operator.
         """
 
     @_abc_1.abstractmethod
