@@ -42,8 +42,8 @@ profiles go by the clock and not by --speed. What charge points are told is forg
 
 Stopping: SIGTERM or SIGINT stops the transactions that run with reason PowerLoss, as a charge point
 does whose battery lets it finish, closes the connections and ends with exit code 0 within 2
-seconds. What the central system has not answered by then is forgotten, and the next start begins with
-BootNotification and new cars.
+seconds. What the central system has not answered by then is forgotten, and the next start begins
+with BootNotification and new cars.
 
 Exit codes: 0 stopped by a signal, 1 the id tags could not be registered, 2 wrong arguments.
 

@@ -26,7 +26,7 @@ from simulator.connector import Connector
 from simulator.link import Link
 from simulator.local_list import LocalList
 from simulator.maintenance import Maintenance
-from simulator.maintenance_commands import LOG
+from simulator.maintenance_commands import LOG, SIGNED_FIRMWARE
 from simulator.outbox import Message, Outbox, Refused, Unanswered
 from simulator.reservations import Reservations
 from simulator.session import Meter
@@ -215,7 +215,7 @@ class ChargePoint:
                 names = self.id, self.configuration.text("CpoName")
                 self._soon(self._notify(message, {"csr": self.key.certificate_request(*names)}))
             case _:
-                told = {"request_id": None} if message == LOG else {}
+                told = {"request_id": None} if message in {LOG, SIGNED_FIRMWARE} else {}
                 self._soon(self._attempt(message, told | dict(self.maintenance.told(message))))
 
     def security_event(self, kind: str) -> None:

@@ -16,8 +16,13 @@ from simulator.outbox import Refused, Unanswered
 
 log = structlog.get_logger()
 
+_NOWHERE = logging.NullHandler()  # one for all, which a logger takes only once
 _CALL, _CALL_RESULT, _CALL_ERROR = 2, 3, 4
-_SHORTEST_FRAME = 3
+_SHAPES: Mapping[int, tuple[type, ...]] = {
+    _CALL: (str, str, dict),
+    _CALL_RESULT: (str, dict),
+    _CALL_ERROR: (str, str, str, dict),
+}
 
 Routes = Mapping[str, Mapping[str, Callable[..., Any]]]
 """By action: the functions that the `ocpp` package calls to answer, and after the answer."""
@@ -117,18 +122,17 @@ def read_frame(text: str | bytes) -> list[Any]:
         frame = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("It is nested too deeply.") from None
-    if not isinstance(frame, list) or len(frame) < _SHORTEST_FRAME:
-        raise ValueError("It is no array of at least three members.")
-    if not isinstance(frame[1], str):
-        raise ValueError("Its id is no text.")
-    kinds = {_CALL: [str, dict], _CALL_RESULT: [dict], _CALL_ERROR: [str, str, dict]}
-    kind = kinds.get(frame[0]) if isinstance(frame[0], int) else None
-    members = frame[2:]
-    if kind is None or len(members) != len(kind):
+    if not _is_frame(frame):
         raise ValueError("It is no CALL, CALLRESULT or CALLERROR.")
-    if not all(map(isinstance, members, kind)):
-        raise ValueError("One of its members has the wrong type.")
-    return frame
+    return list(frame)
+
+
+def _is_frame(frame: Any) -> bool:
+    if not isinstance(frame, list) or not frame or not isinstance(frame[0], int):
+        return False
+    kind = _SHAPES.get(frame[0], ())
+    pairs = zip(frame[1:], kind, strict=False)
+    return len(frame) - 1 == len(kind) and all(isinstance(member, of) for member, of in pairs)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -137,8 +141,9 @@ def _no_constant(name: str) -> NoReturn:
 
 def _silent_logger() -> logging.Logger:
     """Return a logger for the `ocpp` package, which writes whole frames, secrets and all."""
-    logger = logging.Logger("ocpp")
-    logger.addHandler(logging.NullHandler())
+    logger = logging.getLogger("simulator.ocpp")
+    logger.propagate = False
+    logger.addHandler(_NOWHERE)
     return logger
 
 

@@ -24,12 +24,14 @@ class CentralSystem:
         received: Each action with its payload, in order.
         answers: By action, what is called with the payload's members to answer.
         silent: Actions that are noted but never answered.
+        away: While set, nobody can connect.
     """
 
     def __init__(self) -> None:
         self.url = ""
         self.received: list[tuple[str, dict[str, Any]]] = []
         self.silent: set[str] = set()
+        self.away = False
         self.connections = 0
         self.answers: Answers = {
             "BootNotification": lambda **_: boot("Accepted", 300),
@@ -41,6 +43,16 @@ class CentralSystem:
             ),
             "MeterValues": lambda **_: call_result.MeterValues(),
             "StopTransaction": lambda **_: call_result.StopTransaction(),
+            "DiagnosticsStatusNotification": lambda **_: (
+                call_result.DiagnosticsStatusNotification()
+            ),
+            "FirmwareStatusNotification": lambda **_: call_result.FirmwareStatusNotification(),
+            "LogStatusNotification": lambda **_: call_result.LogStatusNotification(),
+            "SignedFirmwareStatusNotification": lambda **_: (
+                call_result.SignedFirmwareStatusNotification()
+            ),
+            "SecurityEventNotification": lambda **_: call_result.SecurityEventNotification(),
+            "SignCertificate": lambda **_: call_result.SignCertificate(status="Accepted"),
         }
         self._peer: Any = None
         self._socket: ServerConnection | None = None
@@ -57,6 +69,18 @@ class CentralSystem:
     async def call(self, request: Any) -> Any:
         """Send a request to the charge point and return its answer."""
         return await self._peer.call(request, suppress=False)
+
+    async def send_raw(self, text: str) -> None:
+        """Send any text to the charge point."""
+        assert self._socket is not None
+        await self._socket.send(text)
+
+    @property
+    def headers(self) -> Any:
+        """The headers of the last handshake."""
+        assert self._socket is not None
+        assert self._socket.request is not None
+        return self._socket.request.headers
 
     async def hang_up(self) -> None:
         """Cut the connection."""
@@ -110,7 +134,12 @@ async def central_system() -> AsyncIterator[CentralSystem]:
     """Serve on a free port for the length of the block."""
     central = CentralSystem()
     async with serve(
-        central.converse, "127.0.0.1", 0, subprotocols=[OCPP], close_timeout=1
+        central.converse,
+        "127.0.0.1",
+        0,
+        subprotocols=[OCPP],
+        close_timeout=1,
+        process_request=lambda socket, _: socket.respond(503, "") if central.away else None,
     ) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         central.url = f"ws://127.0.0.1:{port}/ocpp"

@@ -1,10 +1,8 @@
 import asyncio
 import os
-import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import pairwise
 
@@ -12,57 +10,14 @@ import pytest
 from ocpp.exceptions import InternalError
 from ocpp.v16 import call, call_result
 
-from servicekit.clock import SystemClock
-from simulator.charge_point import ChargePoint
-from simulator.connector import Pace
-from simulator.session import Outlet
-from simulator.settings import Model, Settings
+from tests.integration.simulator.a_charge_point import SELDOM, charging
 from tests.integration.simulator.central_system import (
     CentralSystem,
     boot,
-    central_system,
     eventually,
 )
 
-MODEL = Model(
-    vendor="Hasselkraft", name="Kerb 11", firmware="1.0", outlets=(Outlet(max_power_w=11_000),)
-)
 Api = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-SELDOM, OFTEN = (3600.0, 3600.0), (0.0, 0.0)
-
-
-@pytest.fixture
-async def central() -> AsyncIterator[CentralSystem]:
-    async with central_system() as central:
-        yield central
-
-
-@asynccontextmanager
-async def charging(
-    central: CentralSystem,
-    *,
-    pause_s: tuple[float, float] = OFTEN,
-    speed: float = 2000,
-    call_timeout_s: float = 5,
-) -> AsyncIterator[ChargePoint]:
-    settings = Settings(
-        url=central.url,
-        pace=Pace(speed=speed, pause_s=pause_s),
-        clock=SystemClock(),
-        meter_interval_s=1,
-        call_timeout_s=call_timeout_s,
-        retry_interval_s=0,
-    )
-    charge_point = ChargePoint(
-        "CP-1", MODEL, id_tags=["TAG-1"], settings=settings, chance=random.Random(1)
-    )
-    running = asyncio.create_task(charge_point.run())
-    try:
-        yield charge_point
-        assert not running.done(), running
-    finally:
-        running.cancel()
-        await asyncio.wait({running})
 
 
 async def test_a_session_goes_from_boot_to_stop(central: CentralSystem) -> None:
@@ -137,8 +92,10 @@ async def test_a_car_charges_on_while_the_line_is_down(central: CentralSystem) -
     async with charging(central, speed=1000) as charge_point:
         await eventually(lambda: central.payloads("MeterValues"))
         central.silent.clear()
+        central.away = True
         await central.hang_up()
         await eventually(lambda: len(charge_point.outbox) >= 2)
+        central.away = False
         await eventually(lambda: central.payloads("StopTransaction"))
     times = [
         value["meter_value"][0]["timestamp"]
@@ -219,12 +176,6 @@ async def test_a_reset_stops_the_transaction_and_boots(
     ],
 )
 async def test_a_message_can_be_triggered(central: CentralSystem, message: str) -> None:
-    central.answers["DiagnosticsStatusNotification"] = lambda **_: (
-        call_result.DiagnosticsStatusNotification()
-    )
-    central.answers["FirmwareStatusNotification"] = lambda **_: (
-        call_result.FirmwareStatusNotification()
-    )
     async with charging(central, pause_s=SELDOM):
         await eventually(lambda: central.statuses(1))
         before = len(central.payloads(message))
