@@ -116,7 +116,7 @@ class Parts:
         """Return the simulated charge points."""
         url = f"ws://{reachable(self.layout.public)}/ocpp"
         arguments = ["simulator", "--url", url, "--count", str(self.settings.fleet)]
-        return self._python("fleet", arguments, {}, stop_timeout_s=1)
+        return self._python("fleet", arguments, {}, stop_timeout_s=2.5)
 
     def write_envoy_config(self) -> None:
         """Write what Envoy reads: its configuration, the descriptors, the OpenAPI document."""

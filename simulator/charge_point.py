@@ -1,7 +1,6 @@
 """A simulated charge point: stays connected, boots, beats, and keeps what it has to say."""
 
 import asyncio
-import base64
 import contextlib
 import functools
 import random
@@ -9,20 +8,20 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
-from websockets.typing import Subprotocol
 
 from servicekit.backoff import Backoff
 from simulator.authorization import Authorizer
 from simulator.certificates import TrustStore
-from simulator.charging_profiles import WHOLE, ChargingProfiles
+from simulator.charging_profiles import ChargingProfiles
 from simulator.commands import routes
 from simulator.configuration import Configuration
 from simulator.connector import Connector
+from simulator.expiry import Expiry
+from simulator.handshake import OCPP, connect_to
 from simulator.link import Link
 from simulator.local_list import LocalList
 from simulator.maintenance import Maintenance
@@ -36,13 +35,11 @@ from simulator.times import ocpp_time
 
 log = structlog.get_logger()
 
-OCPP = Subprotocol("ocpp1.6")
-_CLOSE_TIMEOUT_S = 0.4  # an exit takes no longer
 _SOFT_RESET_PATIENCE_S = 20.0
 _HARD_RESET_PATIENCE_S = 2.0
 _SHORTEST_BOOT_INTERVAL_S = 1.0
 _NOTICE_ATTEMPTS = 5
-_LONGEST_WAIT_S = 86_400.0
+_MOST_ERRANDS = 200
 
 
 @dataclass
@@ -124,7 +121,7 @@ class ChargePoint:
         self._firmware = model.firmware
         self._operative = True
         self._whole_status = "Available"  # of connector 0
-        self._reservations_changed = asyncio.Event()
+        self._expiry = Expiry(self.reservations, self.reservations_changed, settings.clock)
 
     @property
     def connectors(self) -> Sequence[Connector]:
@@ -152,7 +149,7 @@ class ChargePoint:
                 for connector in self._connectors:
                     tasks.create_task(connector.run())
                 tasks.create_task(self._stay_connected())
-                tasks.create_task(self._expire_reservations())
+                tasks.create_task(self._expiry.watch())
         finally:
             self.maintenance.stop_all()
             for errand in self._errands:
@@ -178,15 +175,9 @@ class ChargePoint:
             connector.reported = told
 
     def limit_w(self, connector_id: int) -> float | None:
-        """Return what charging profiles allow a connector now; None is everything.
-
-        Connectors that charge share the limit of the whole charge point evenly.
-        """
-        whole_w = self.profiles.limit_w(WHOLE, self.now())
-        own_w = self.profiles.limit_w(connector_id, self.now())
-        if whole_w is None or own_w is None:
-            return own_w
-        return min(own_w, whole_w / max(1, sum(one.charging for one in self._connectors)))
+        """Return what charging profiles allow a connector now; None is everything."""
+        sharers = sum(connector.charging for connector in self._connectors)
+        return self.profiles.share_w(connector_id, self.now(), sharers)
 
     def barred(self, connector_id: int, id_tag: str, parent_id_tag: str | None) -> bool:
         """Tell whether reservations of others keep a tag from a connector."""
@@ -238,7 +229,7 @@ class ChargePoint:
 
     def reservations_changed(self) -> None:
         """Show reservations at the connectors, and watch their expiry."""
-        self._reservations_changed.set()
+        self._expiry.look_again()
         for connector in self._connectors:
             connector.look_again()
 
@@ -269,30 +260,11 @@ class ChargePoint:
         await asyncio.sleep(self._chance.uniform(0, self._settings.first_delay_s))
         while True:
             try:
-                async with self._connect() as socket:
+                async with connect_to(self._settings.url, self.id, self.configuration) as socket:
                     await self._converse(socket, backoff)
             except (OSError, WebSocketException) as error:
                 log.info("connect_failed", charge_point=self.id, why=str(error))
             await asyncio.sleep(backoff.next_delay())
-
-    def _connect(self) -> connect:
-        return connect(
-            f"{self._settings.url.rstrip('/')}/{quote(self.id, safe='')}",
-            subprotocols=[OCPP],
-            compression=None,
-            close_timeout=_CLOSE_TIMEOUT_S,
-            proxy=None,
-            ping_interval=self.configuration.number("WebSocketPingInterval") or None,
-            additional_headers=self._credentials(),
-        )
-
-    def _credentials(self) -> dict[str, str]:
-        """Return the header of HTTP Basic authentication, once there is a password."""
-        password = self.configuration.text("AuthorizationKey")
-        if not password:
-            return {}
-        pair = base64.b64encode(f"{self.id}:{password}".encode()).decode("ascii")
-        return {"Authorization": f"Basic {pair}"}
 
     async def _converse(self, socket: ClientConnection, backoff: Backoff) -> None:
         if socket.subprotocol != OCPP:
@@ -422,21 +394,6 @@ class ChargePoint:
             await connector.idle.wait()
         await self.outbox.empty.wait()
 
-    # --- reservations and availability ---
-
-    async def _expire_reservations(self) -> None:
-        while True:
-            self._reservations_changed.clear()
-            expiry = self.reservations.next_expiry()
-            left_s = None if expiry is None else (expiry - self.now()).total_seconds()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(
-                    None if left_s is None else min(left_s, _LONGEST_WAIT_S)
-                ):
-                    await self._reservations_changed.wait()
-            if self.reservations.expire(self.now()):
-                self.reservations_changed()
-
     async def _follow_availability(self) -> None:
         """Say that connector 0 changed, as soon as nothing runs any more that keeps it up."""
         wanted = self._operative
@@ -450,6 +407,10 @@ class ChargePoint:
 
     def _soon(self, errand: Coroutine[Any, Any, Any]) -> None:
         """Do something beside the conversation, and hold on to it until it is done."""
+        if len(self._errands) >= _MOST_ERRANDS:
+            log.warning("errand_dropped", charge_point=self.id)
+            errand.close()
+            return
         task = asyncio.create_task(errand)
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)

@@ -94,6 +94,19 @@ class ChargingProfiles:
         since = self._charging_since.get(connector_id, now)
         return self._limit_w(connector_id, now, since)
 
+    def share_w(self, connector_id: int, now: datetime, sharers: int) -> float | None:
+        """Return what a connector may draw; those that charge share the limit of the whole evenly.
+
+        Args:
+            connector_id: The connector.
+            now: The time.
+            sharers: How many connectors charge.
+        """
+        whole_w, own_w = self.limit_w(WHOLE, now), self.limit_w(connector_id, now)
+        if whole_w is None or own_w is None:
+            return own_w
+        return min(own_w, whole_w / max(1, sharers))
+
     def composite(
         self, connector_id: int, now: datetime, duration: timedelta, most_w: float
     ) -> list[tuple[int, float]]:

@@ -233,12 +233,12 @@ async def test_a_signal_ends_the_program_soon_and_cleanly(central: CentralSystem
     rest = f"http://127.0.0.1:{api.sockets[0].getsockname()[1]}"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "simulator", "--url", central.url, "--rest", rest),
-        *("--count", "3", "--ramp-up", "0"),
+        *("--count", "3", "--ramp-up", "0", "--speed", "1", "--pause", "0"),
         env=os.environ,
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
-        await eventually(lambda: len(central.payloads("BootNotification")) == 3)
+        await eventually(lambda: len(central.payloads("StartTransaction")) == 4)
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(2):
             assert await process.wait() == 0
@@ -247,6 +247,7 @@ async def test_a_signal_ends_the_program_soon_and_cleanly(central: CentralSystem
             process.kill()
             await process.wait()
         api.close()
+    assert [stop["reason"] for stop in central.payloads("StopTransaction")] == ["PowerLoss"] * 4
     assert len(registered) == 7  # six tags; the first was asked for twice
     assert registered[0] == registered[1]
 

@@ -67,6 +67,13 @@ def test_the_highest_level_counts_and_then_the_connectors_own() -> None:
     assert (kept.limit_w(1, NOW), kept.limit_w(2, NOW)) == (3000, 1000)
 
 
+def test_connectors_that_charge_share_what_the_whole_may_draw() -> None:
+    kept = profiles((WHOLE, a_profile((0, 9000), purpose="ChargePointMaxProfile")))
+    assert [kept.share_w(1, NOW, sharers) for sharers in (0, 1, 3)] == [9000, 9000, 3000]
+    kept.install(1, a_profile((0, 1000), number=2))
+    assert kept.share_w(1, NOW, 3) == 1000
+
+
 def test_amperes_are_of_each_phase() -> None:
     assert a_profile((0, 10), unit="A").limit_w(NOW, NOW) == 6900
 
@@ -135,9 +142,8 @@ def test_a_profile_takes_the_place_of_another_and_space_is_limited() -> None:
 
 
 def test_profiles_are_cleared_by_id_or_by_what_they_are() -> None:
-    kept = profiles(
-        (1, a_profile(number=1)), (2, a_profile(number=2)), (2, a_profile(number=3, level=1))
-    )
+    low, high = a_profile(number=2), a_profile(number=3, level=1)
+    kept = profiles((1, a_profile(number=1)), (2, low), (2, high))
     assert kept.clear(profile_id=1, connector_id=2)
     assert not kept.clear(profile_id=1)
     assert not kept.clear(connector_id=2, stack_level=2)

@@ -11,6 +11,13 @@ from simulator.configuration import Configuration
         ("HeartbeatInterval", "soon", "Rejected"),
         ("AllowOfflineTxForUnknownId", "TRUE", "Accepted"),
         ("AllowOfflineTxForUnknownId", "1", "Rejected"),
+        ("heartbeatINTERVAL", "60", "Accepted"),
+        ("HeartbeatInterval", "9" * 9999, "Rejected"),
+        ("HeartbeatInterval", "0", "Rejected"),
+        ("MeterValuesSampledData", "SoC, Voltage", "Accepted"),
+        ("MeterValuesSampledData", "SoC,Weight", "Rejected"),
+        ("WebSocketPingInterval", "30", "RebootRequired"),
+        ("CpoName", "", "Rejected"),
         ("SupportedFeatureProfiles", "Core", "Rejected"),
         ("NoSuchKey", "1", "NotSupported"),
     ],
@@ -19,7 +26,7 @@ def test_a_change_is_judged_by_its_key(key: str, value: str, status: str) -> Non
     configuration = Configuration({})
     before = configuration.get([key])
     assert configuration.change(key, value) == status
-    assert (configuration.get([key]) == before) == (status != "Accepted")
+    assert (configuration.get([key]) == before) == (status in {"Rejected", "NotSupported"})
 
 
 def test_no_keys_means_all_keys() -> None:
@@ -32,3 +39,13 @@ def test_unknown_keys_are_named() -> None:
     known, unknown = Configuration({}).get(["HeartbeatInterval", "NoSuchKey"])
     assert [entry["key"] for entry in known] == ["HeartbeatInterval"]
     assert unknown == ["NoSuchKey"]
+
+
+def test_a_password_is_changed_and_never_told() -> None:
+    configuration = Configuration({})
+    assert configuration.change("AuthorizationKey", "too short") == "Rejected"
+    assert configuration.change("AuthorizationKey", "sixteen-letters-") == "Accepted"
+    assert configuration.text("AuthorizationKey") == "sixteen-letters-"
+    assert configuration.get(["AuthorizationKey"])[0] == [
+        {"key": "AuthorizationKey", "readonly": False}
+    ]

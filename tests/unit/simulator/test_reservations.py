@@ -7,7 +7,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def a_reservation(number: int = 1, connector_id: int = 1, **members: Any) -> Reservation:
-    values = {"id_tag": "VIP", "expiry": NOW + timedelta(hours=1)} | members
+    values: dict[str, Any] = {"id_tag": "VIP", "expiry": NOW + timedelta(hours=1)} | members
     return Reservation(id=number, connector_id=connector_id, **values)
 
 

@@ -35,8 +35,10 @@ def test_the_url_says_how_an_update_goes(location: str, expected: str) -> None:
             "https://x/f",
             LATER,
             LATER,
-            "DownloadScheduled Downloading Downloaded SignatureVerified InstallScheduled "
-            "Installing InstallRebooting Installed",
+            (
+                "DownloadScheduled Downloading Downloaded SignatureVerified InstallScheduled "
+                "Installing InstallRebooting Installed"
+            ),
         ),
         ("https://x/fail-signature", NOW, None, "Downloading Downloaded InvalidSignature"),
         ("https://x/fail", NOW, None, "Downloading DownloadFailed"),
