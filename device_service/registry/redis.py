@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 _TIMEOUT_S = 1.0
 _RETRIES = 1
+_HEALTH_CHECK_S = 5
+"""A line that is silent is pinged after so many seconds."""
 _CHUNK = 500
 """Leases in one round trip."""
 _MAX_NEWS = 10_000
@@ -61,13 +63,9 @@ class RedisRegistry:
     """
 
     def __init__(self, url: str, replica_id: str, *, ttl_s: float = 30) -> None:
-        self._redis: Redis = Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), _RETRIES),
-        )
+        self._redis = _client(url, _RETRIES)
+        # A line that breaks has to be noticed here: what was said meanwhile is lost.
+        self._listening = _client(url, 0)
         self._replica_id, self._ttl_s = replica_id, ttl_s
         self._hold = self._redis.register_script(_HOLD)
         self._release = self._redis.register_script(_RELEASE)
@@ -125,6 +123,7 @@ class RedisRegistry:
                 loops.create_task(self._prolong_forever(listener))
         finally:
             await self._redis.aclose()
+            await self._listening.aclose()
 
     def _say(self, text: str) -> None:
         self._news.append(text)
@@ -140,7 +139,7 @@ class RedisRegistry:
             await asyncio.sleep(backoff.next_delay())
 
     async def _listen(self, listener: RegistryListener, backoff: Backoff) -> None:
-        async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+        async with self._listening.pubsub(ignore_subscribe_messages=True) as pubsub:
             await pubsub.subscribe(_ALL, _channel(self._replica_id))
             backoff.reset()
             await self._prolong(listener)  # a Redis that was started anew knows nothing
@@ -213,6 +212,17 @@ class RedisRegistry:
 
     def _value(self, lease: Lease) -> str:
         return f"{lease.generation} {lease.epoch} {self._replica_id}"
+
+
+def _client(url: str, retries: int) -> Redis:
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
+        health_check_interval=_HEALTH_CHECK_S,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), retries),
+    )
 
 
 def _key(charge_point_id: str) -> str:

@@ -92,6 +92,7 @@ class LinkEnd:
         self.code: grpc.StatusCode | None = None
         self.leaves_when_drained = True
         self._stream = pb_grpc.GatewayLinkServiceStub(channel).Connect()
+        self._writing = asyncio.Lock()  # gRPC takes one write at a time
         self._reading = asyncio.create_task(self._read())
         self._beating: asyncio.Task[None] | None = None
 
@@ -106,7 +107,8 @@ class LinkEnd:
 
     async def say(self, **message: Any) -> None:
         """Send a message."""
-        await self._stream.write(pb.ConnectRequest(**message))
+        async with self._writing:
+            await self._stream.write(pb.ConnectRequest(**message))
 
     async def attach(self, charge_point_id: str, connection_id: str = "") -> None:
         """Let a charge point come."""
@@ -158,7 +160,7 @@ class LinkEnd:
 
     async def leave(self) -> None:
         """Say that nothing more comes, and wait for the end."""
-        await self._stream.done_writing()
+        await self._half_close()
         await self.ended()
 
     async def break_off(self) -> None:
@@ -172,6 +174,10 @@ class LinkEnd:
         assert self.code is not None
         return self.code
 
+    async def _half_close(self) -> None:
+        async with self._writing:
+            await self._stream.done_writing()
+
     async def _beat(self) -> None:
         interval_s = self.welcome.heartbeat_interval.ToTimedelta().total_seconds() / 2
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
@@ -184,7 +190,7 @@ class LinkEnd:
             async for message in self._stream:
                 self.heard.append(message)
                 if message.WhichOneof("message") == "drain" and self.leaves_when_drained:
-                    await self._stream.done_writing()
+                    await self._half_close()
         except (grpc.aio.AioRpcError, asyncio.CancelledError):
             pass
         self.code = await self._stream.code()
