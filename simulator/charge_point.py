@@ -25,13 +25,13 @@ from simulator.handshake import OCPP, connect_to
 from simulator.link import Link
 from simulator.local_list import LocalList
 from simulator.maintenance import Maintenance
-from simulator.maintenance_commands import LOG, SIGNED_FIRMWARE
-from simulator.outbox import Message, Outbox, Refused, Unanswered
+from simulator.outbox import Outbox, Refused, Unanswered
 from simulator.reservations import Reservations
 from simulator.session import Meter
 from simulator.settings import Model, Settings
 from simulator.signing import Key
 from simulator.times import ocpp_time
+from simulator.triggers import Triggers
 
 log = structlog.get_logger()
 
@@ -99,7 +99,8 @@ class ChargePoint:
             self.call, self.configuration, self.local_list, id_tags, self.now
         )
         self.trust = TrustStore(number("CertificateStoreMaxLength"))
-        self.maintenance = Maintenance(self._notify, settings.step_s, settings.clock)
+        self.triggers = Triggers(self)
+        self.maintenance = Maintenance(self.notify, settings.step_s, settings.clock)
         self._connectors = [
             Connector(
                 number=number,
@@ -171,7 +172,7 @@ class ChargePoint:
         if not (self._registered and self.online):
             return
         told = (connector.status, connector.status_time)
-        if await self._attempt("StatusNotification", _status(connector.number, *told)):
+        if await self.attempt("StatusNotification", _status(connector.number, *told)):
             connector.reported = told
 
     def limit_w(self, connector_id: int) -> float | None:
@@ -188,32 +189,6 @@ class ChargePoint:
         )
         return self.reservations.bar(connector_id, id_tag, parent_id_tag, free)
 
-    def trigger(self, message: str, connector_id: int | None) -> None:
-        """Send a message soon; connector_id None or 0 stands for every connector."""
-        chosen = [c for c in self._connectors if connector_id in {None, 0, c.number}]
-        match message:
-            case "BootNotification":
-                self._soon(self._boot())
-            case "MeterValues":
-                for connector in chosen:
-                    self._soon(self._send_meter_values(connector))
-            case "StatusNotification":
-                named = [] if connector_id == 0 else chosen  # 0 is the charge point itself
-                self._soon(self._report(named, whole=connector_id in {None, 0}))
-            case "Heartbeat":
-                self._soon(self._attempt("Heartbeat", {}))
-            case "SignCertificate":
-                names = self.id, self.configuration.text("CpoName")
-                self._soon(self._notify(message, {"csr": self.key.certificate_request(*names)}))
-            case _:
-                told = {"request_id": None} if message in {LOG, SIGNED_FIRMWARE} else {}
-                self._soon(self._attempt(message, told | dict(self.maintenance.told(message))))
-
-    def security_event(self, kind: str) -> None:
-        """Tell the central system of a security event soon."""
-        event = {"type": kind, "timestamp": ocpp_time(self.now()), "tech_info": None}
-        self._soon(self._notify("SecurityEventNotification", event))
-
     def change_availability(self, connector_id: int, *, operative: bool) -> str:
         """Take a connector, or with 0 everything, in or out of service.
 
@@ -224,7 +199,7 @@ class ChargePoint:
         answers = {connector.change_availability(operative=operative) for connector in chosen}
         if connector_id == 0:
             self._operative = operative
-            self._soon(self._follow_availability())
+            self.soon(self._follow_availability())
         return "Scheduled" if "Scheduled" in answers else "Accepted"
 
     def reservations_changed(self) -> None:
@@ -235,7 +210,7 @@ class ChargePoint:
 
     def reconnect(self) -> None:
         """Close the connection soon and open another."""
-        self._soon(self._hang_up())
+        self.soon(self._hang_up())
 
     async def reboot(self, firmware: str | None) -> None:
         """Start anew, with another version of the firmware, and return when that is done."""
@@ -251,7 +226,7 @@ class ChargePoint:
 
     def reset(self, kind: str) -> None:
         """Reset soon; kind is a ResetType."""
-        self._soon(self._reset(kind))
+        self.soon(self._reset(kind))
 
     # --- the connection ---
 
@@ -292,11 +267,11 @@ class ChargePoint:
 
     async def _boot_until_accepted(self) -> None:
         while not self.ready.is_set():
-            boot = await self._boot()
+            boot = await self.boot()
             if not boot.accepted:
                 await asyncio.sleep(max(boot.interval_s, _SHORTEST_BOOT_INTERVAL_S))
 
-    async def _boot(self) -> _Boot:
+    async def boot(self) -> _Boot:
         """Send BootNotification; once accepted, the charge point is ready for everything else."""
         payload = {
             "charge_point_vendor": self._model.vendor,
@@ -304,7 +279,7 @@ class ChargePoint:
             "firmware_version": self._firmware,
             "charge_point_serial_number": f"SN-{self.id}"[:25],
         }
-        answer = await self._attempt("BootNotification", payload)
+        answer = await self.attempt("BootNotification", payload)
         if answer is None:
             return _Boot(accepted=False, interval_s=self._settings.retry_interval_s)
         if answer["status"] != "Accepted":
@@ -314,36 +289,38 @@ class ChargePoint:
             self.configuration.set("HeartbeatInterval", str(answer["interval"]))
         if not self.ready.is_set():
             self._registered = True
-            await self._report(self._connectors, whole=True)
+            await self.report(self._connectors, whole=True)
             self.ready.set()
         return _Boot(accepted=True)
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(max(1, self.configuration.number("HeartbeatInterval")))
-            await self._attempt("Heartbeat", {})
+            await self.attempt("Heartbeat", {})
             await self._report_what_changed()
 
     # --- messages that are not about transactions: sent once ---
 
-    async def _attempt(self, action: str, payload: Mapping[str, Any]) -> dict[str, Any] | None:
+    async def attempt(self, action: str, payload: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Send a call once; None: there was no usable answer."""
         try:
             return await self.call(action, payload) or {"answered": True}
         except (Unanswered, Refused) as error:
             log.warning("call_failed", charge_point=self.id, action=action, why=str(error))
             return None
 
-    async def _notify(self, action: str, payload: Mapping[str, Any]) -> None:
+    async def notify(self, action: str, payload: Mapping[str, Any]) -> None:
         """Tell the central system something; what it misses is repeated a few times."""
         for _ in range(_NOTICE_ATTEMPTS):
             await self.ready.wait()
-            if await self._attempt(action, payload) is not None:
+            if await self.attempt(action, payload) is not None:
                 return
             await asyncio.sleep(max(1, self._settings.retry_interval_s))
 
-    async def _report(self, connectors: Sequence[Connector], *, whole: bool) -> None:
+    async def report(self, connectors: Sequence[Connector], *, whole: bool) -> None:
+        """Send the status of connectors, and of the charge point itself."""
         if whole:
-            await self._attempt("StatusNotification", _status(0, self._whole_status, self.now()))
+            await self.attempt("StatusNotification", _status(0, self._whole_status, self.now()))
         for connector in connectors:
             await self.report_status(connector)
 
@@ -351,16 +328,6 @@ class ChargePoint:
         for connector in self._connectors:
             if connector.reported != (connector.status, connector.status_time):
                 await self.report_status(connector)
-
-    async def _send_meter_values(self, connector: Connector) -> None:
-        payload = {
-            "connector_id": connector.number,
-            "meter_value": [connector.meter_value("Trigger")],
-        }
-        if connector.transaction is None:
-            await self._attempt("MeterValues", payload)
-        else:
-            self.outbox.put(Message("MeterValues", connector.transaction, payload))
 
     # --- resets ---
 
@@ -403,9 +370,9 @@ class ChargePoint:
         status = "Available" if wanted else "Unavailable"
         if wanted == self._operative and status != self._whole_status:
             self._whole_status = status
-            await self._report([], whole=True)
+            await self.report([], whole=True)
 
-    def _soon(self, errand: Coroutine[Any, Any, Any]) -> None:
+    def soon(self, errand: Coroutine[Any, Any, Any]) -> None:
         """Do something beside the conversation, and hold on to it until it is done."""
         if len(self._errands) >= _MOST_ERRANDS:
             log.warning("errand_dropped", charge_point=self.id)

@@ -13,6 +13,7 @@ from simulator.local_list import LocalList
 from simulator.maintenance import Maintenance
 from simulator.reservations import Reservations
 from simulator.signing import Key
+from simulator.triggers import Triggers
 
 
 class Controls(Protocol):
@@ -25,6 +26,7 @@ class Controls(Protocol):
     authorizer: Authorizer
     trust: TrustStore
     maintenance: Maintenance
+    triggers: Triggers
 
     @property
     def connectors(self) -> Sequence[Connector]:
@@ -36,9 +38,6 @@ class Controls(Protocol):
 
     def now(self) -> datetime:
         """Return the time."""
-
-    def trigger(self, message: str, connector_id: int | None) -> None:
-        """Send a message soon; connector_id None or 0 stands for every connector."""
 
     def reset(self, kind: str) -> None:
         """Reset soon; kind is a ResetType."""
@@ -58,6 +57,3 @@ class Controls(Protocol):
 
     def reservations_changed(self) -> None:
         """Show reservations at the connectors, and watch their expiry."""
-
-    def security_event(self, kind: str) -> None:
-        """Tell the central system of a security event soon."""

@@ -11,6 +11,9 @@ from simulator.trains import Train
 Notify = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 """Tells the central system something, patiently."""
 
+DIAGNOSTICS, FIRMWARE = "DiagnosticsStatusNotification", "FirmwareStatusNotification"
+LOG, SIGNED_FIRMWARE = "LogStatusNotification", "SignedFirmwareStatusNotification"
+
 IDLE: Mapping[str, Any] = {"status": "Idle"}
 
 

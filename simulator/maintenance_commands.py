@@ -8,10 +8,8 @@ from ocpp.v16 import call_result
 from simulator import trains
 from simulator.certificates import NotACertificate, parse_certificates
 from simulator.controls import Controls
+from simulator.maintenance import DIAGNOSTICS, FIRMWARE, LOG, SIGNED_FIRMWARE
 from simulator.times import parse_optional_time, parse_time
-
-DIAGNOSTICS, FIRMWARE = "DiagnosticsStatusNotification", "FirmwareStatusNotification"
-LOG, SIGNED_FIRMWARE = "LogStatusNotification", "SignedFirmwareStatusNotification"
 
 
 class MaintenanceCommands:
@@ -67,7 +65,7 @@ class MaintenanceCommands:
         parse_time(firmware["retrieve_date_time"])
         parse_optional_time(firmware.get("install_date_time"))
         if not self._certified(firmware["signing_certificate"]):
-            self._controls.security_event("InvalidFirmwareSigningCertificate")
+            self._controls.triggers.security_event("InvalidFirmwareSigningCertificate")
             return call_result.SignedUpdateFirmware(status="InvalidCertificate")
         return call_result.SignedUpdateFirmware(status=self._accepted(SIGNED_FIRMWARE))
 

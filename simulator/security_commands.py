@@ -18,7 +18,7 @@ class SecurityCommands:
         """Answer CertificateSigned: the certificate has to be for the charge point's own key."""
         if self._is_ours(request["certificate_chain"]):
             return call_result.CertificateSigned(status="Accepted")
-        self._controls.security_event("InvalidChargePointCertificate")
+        self._controls.triggers.security_event("InvalidChargePointCertificate")
         return call_result.CertificateSigned(status="Rejected")
 
     def install_certificate(self, **request: Any) -> Any:
@@ -26,7 +26,7 @@ class SecurityCommands:
         use = request["certificate_type"]
         status = self._controls.trust.install(use, request["certificate"], self._controls.now())
         if status != "Accepted" and use == "CentralSystemRootCertificate":
-            self._controls.security_event("InvalidCentralSystemCertificate")
+            self._controls.triggers.security_event("InvalidCentralSystemCertificate")
         return call_result.InstallCertificate(status=status)
 
     def delete_certificate(self, **request: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 from ocpp.v16 import call_result
 
 from simulator.controls import Controls
-from simulator.maintenance_commands import SIGNED_FIRMWARE
+from simulator.maintenance import SIGNED_FIRMWARE
 
 _MESSAGES = {
     message: message
@@ -61,4 +61,4 @@ class TriggerCommands:
     def _send(self, messages: dict[str, str], request: dict[str, Any]) -> None:
         if self._status(messages, request) == "Accepted":
             message = messages[request["requested_message"]]
-            self._controls.trigger(message, request.get("connector_id"))
+            self._controls.triggers.send(message, request.get("connector_id"))
