@@ -8,12 +8,11 @@ from typing import Any
 import grpc
 
 from csms.v1 import session_service_pb2 as session_pb
-from csms.v1 import session_service_pb2_grpc as session_pb_grpc
 from servicekit.timestamps import to_timestamp
 
 
-class FakeSessions(session_pb_grpc.SessionServiceServicer):
-    """Serves the sessions that a test adds, the newest first."""
+class FakeSessions:
+    """Serves the sessions that a test adds, the newest first; nothing else of SessionService."""
 
     def __init__(self) -> None:
         self.sessions: list[session_pb.Session] = []
@@ -24,10 +23,19 @@ class FakeSessions(session_pb_grpc.SessionServiceServicer):
         created = to_timestamp(create_time)
         self.sessions.insert(0, session_pb.Session(name=name, create_time=created))
 
-    async def ListSessions(
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """Return what a server needs."""
+        listing = grpc.unary_unary_rpc_method_handler(
+            self._list_sessions,
+            request_deserializer=session_pb.ListSessionsRequest.FromString,
+            response_serializer=session_pb.ListSessionsResponse.SerializeToString,
+        )
+        name = session_pb.DESCRIPTOR.services_by_name["SessionService"].full_name
+        return grpc.method_handlers_generic_handler(name, {"ListSessions": listing})
+
+    async def _list_sessions(
         self, request: session_pb.ListSessionsRequest, _: grpc.aio.ServicerContext[Any, Any]
     ) -> session_pb.ListSessionsResponse:
-        """List all sessions."""
         self.asked.append(request)
         return session_pb.ListSessionsResponse(sessions=self.sessions)
 
@@ -36,7 +44,7 @@ class FakeSessions(session_pb_grpc.SessionServiceServicer):
 async def serving_sessions(sessions: FakeSessions, address: str) -> AsyncIterator[None]:
     """Serve for the length of the block."""
     server = grpc.aio.server()
-    session_pb_grpc.add_SessionServiceServicer_to_server(sessions, server)
+    server.add_generic_rpc_handlers([sessions.handlers()])
     server.add_insecure_port(address)
     await server.start()
     yield

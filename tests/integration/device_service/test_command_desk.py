@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -179,7 +180,7 @@ async def test_command_for_later_that_was_sent_is_not_repeated(
 
 @pytest.mark.parametrize("values", [reset(), LATER])
 async def test_command_that_the_gateway_could_not_send_in_time_expires(
-    operator: Operator, deliverer: Deliverer, state: State, values: dict[str, object]
+    operator: Operator, deliverer: Deliverer, state: State, values: dict[str, Any]
 ) -> None:
     created = await operator.create(**values, expire_time=soon(operator))
     command_id = await claimed(deliverer)
