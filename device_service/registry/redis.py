@@ -85,11 +85,11 @@ class RedisRegistry:
         """Give up leases, where they are still those that count."""
         try:
             for chunk in _chunks(leases):
-                pipe = self._redis.pipeline(transaction=False)
-                for lease in chunk:
-                    value = [self._value(lease)]
-                    await self._release(keys=[_key(lease.charge_point_id)], args=value, client=pipe)
-                await pipe.execute()
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for lease in chunk:
+                        key, value = _key(lease.charge_point_id), self._value(lease)
+                        await self._release(keys=[key], args=[value], client=pipe)
+                    await pipe.execute()
         except RedisError as error:
             log.warning("registry_away", error=str(error))
 
@@ -179,10 +179,10 @@ class RedisRegistry:
                 replica = _replica(held)
                 messages.append((_channel(replica) if replica else _ALL, f"wake {key}"))
         for part in _chunks(messages):
-            pipe = self._redis.pipeline(transaction=False)
-            for channel, text in part:
-                pipe.publish(channel, f"{self._replica_id} {text}")
-            await pipe.execute()
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for channel, text in part:
+                    pipe.publish(channel, f"{self._replica_id} {text}")
+                await pipe.execute()
 
     async def _prolong_forever(self, listener: RegistryListener) -> None:
         while True:
@@ -199,14 +199,12 @@ class RedisRegistry:
     async def _hold_all(self, leases: Sequence[Lease]) -> list[Lease]:
         outdone: list[Lease] = []
         for chunk in _chunks(leases):
-            pipe = self._redis.pipeline(transaction=False)
-            for lease in chunk:
-                await self._hold(
-                    keys=[_key(lease.charge_point_id)],
-                    args=[lease.generation, lease.epoch, self._replica_id, int(self._ttl_s * 1000)],
-                    client=pipe,
-                )
-            held: list[Any] = await pipe.execute()
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for lease in chunk:
+                    key, ttl_ms = _key(lease.charge_point_id), int(self._ttl_s * 1000)
+                    args = [lease.generation, lease.epoch, self._replica_id, ttl_ms]
+                    await self._hold(keys=[key], args=args, client=pipe)
+                held: list[Any] = await pipe.execute()
             outdone += [lease for lease, done in zip(chunk, held, strict=True) if not done]
         return outdone
 
