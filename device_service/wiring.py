@@ -11,7 +11,7 @@ from device_service.domain import UnknownChargePoints
 from device_service.facts import Fact, Registration
 from device_service.grpc_api import AdmissionApi, ChargePointApi, CommandApi
 from device_service.linking import link_up, new_registry, new_replica_id
-from device_service.ports import CommandEvents, CommandStore
+from device_service.ports import CommandEvents, CommandStore, Sessions
 from device_service.replica import Announcements
 from device_service.store import (
     FactWriter,
@@ -99,16 +99,7 @@ def build(config: Config, tracing: Tracing, clock: Clock | None = None) -> Servi
         rules=CommandRules(config.max_pending_commands, lease),
     )
     channel = open_channel(config.session_address)
-    upkeep = [
-        Periodic(
-            "expire_commands", expire_overdue(command_store, events, clock), _UPKEEP_INTERVAL_S
-        ).started(),
-        Periodic(
-            "settle_sessions",
-            settle_sessions(command_store, SessionClient(channel), events, clock),
-            _UPKEEP_INTERVAL_S,
-        ).started(),
-    ]
+    upkeep = _upkeep(command_store, SessionClient(channel), events, clock)
     return Service(
         registrations=[
             ChargePointApi(
@@ -131,6 +122,16 @@ def build(config: Config, tracing: Tracing, clock: Clock | None = None) -> Servi
             database.close,
         ],
     )
+
+
+def _upkeep(
+    store: CommandStore, sessions: Sessions, events: CommandEvents, clock: Clock
+) -> list[Periodic]:
+    work = {
+        "expire_commands": expire_overdue(store, events, clock),
+        "settle_sessions": settle_sessions(store, sessions, events, clock),
+    }
+    return [Periodic(name, do, _UPKEEP_INTERVAL_S).started() for name, do in work.items()]
 
 
 def new_desk(config: Config, store: CommandStore, events: CommandEvents, clock: Clock) -> Desk:
