@@ -31,7 +31,8 @@ class Platform:
     """The embedded platform: started in order, stopped in the opposite order.
 
     Its parts go by name: `postgres`, `auth_service`, `session_service`, `device_service`,
-    `gateway` (then `gateway-2` and so on), `envoy`, `fleet`.
+    `gateway` (then `gateway-2` and so on), `envoy`, `fleet`; with several replicas also `redis` and
+    `device_service-2` and so on.
 
     Args:
         settings: Ports, folders, sizes; by default what the environment says.
@@ -98,7 +99,7 @@ class Platform:
 
     async def stop_all(self) -> None:
         """Stop what runs: the fleet, Envoy, the gateways, the services, PostgreSQL."""
-        for stage in ("fleet", "envoy", "gateway", "_service", "postgres"):
+        for stage in ("fleet", "envoy", "gateway", "_service", "redis", "postgres"):
             processes = [process for name, process in self._parts.items() if stage in name]
             await asyncio.gather(*(process.stop() for process in processes))
 
@@ -169,7 +170,9 @@ class Platform:
         parts.write_envoy_config()
         timeout = self._settings.migration_timeout_s
         await _all(*(run_to_end(parts.migration(name), timeout) for name in SERVICES))
-        await _all(*(self._start_process(parts.service(name)) for name in SERVICES))
+        if self._laid_out.redis:
+            await self._start_process(parts.redis())
+        await _all(*(self._start_process(parts.service(name)) for name in self._laid_out.services))
         gateways = [parts.gateway(name) for name in self._laid_out.gateways]
         await _all(*(self._start_process(gateway) for gateway in gateways))
         await self._start_process(parts.envoy())
@@ -263,7 +266,7 @@ def main() -> int:
     except ValidationError as error:
         for problem in error.errors():
             name = str(problem["loc"][0]).upper()
-            prefix = "" if name in {"FLEET", "GATEWAYS"} else "CSMS_"
+            prefix = "" if name in {"FLEET", "GATEWAYS", "DEVICE_REPLICAS"} else "CSMS_"
             print(f"{prefix}{name}: {problem['msg']}", file=sys.stderr)
         return 1
     return asyncio.run(run(settings))

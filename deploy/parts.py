@@ -10,7 +10,7 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from deploy import envoy, openapi, ports, protos
+from deploy import envoy, openapi, ports, protos, redis
 from deploy.process import Process, always_ready
 from deploy.settings import ROOT, Settings
 
@@ -24,6 +24,8 @@ ENVOY = (
 )
 MOST_CONNECTIONS = 20_000
 SPARE_FILES = 1000
+SERVICE_STOP_S = 5.0
+"""A service answers what it has read, and device_service lets gateways link elsewhere first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,16 @@ class Layout:
     public: str
     envoy_admin_port: int
     services: Mapping[str, str]
+    """With several replicas of device_service, `device_service-2` and so on as well."""
     gateways: Mapping[str, str]
+    redis: str = ""
+    """Empty: there is one replica, which needs none."""
+
+    @property
+    def device_services(self) -> tuple[str, ...]:
+        """The replicas of device_service."""
+        names = (name for name in self.services if name.startswith("device_service"))
+        return tuple(self.services[name] for name in names)
 
 
 def lay_out(settings: Settings) -> Layout:
@@ -48,13 +59,23 @@ def lay_out(settings: Settings) -> Layout:
         "session_service": settings.session_port,
         "device_service": settings.device_port,
     }
+    replicas_port, several = settings.device_replicas_port, settings.device_replicas > 1
+    replicas = {
+        _numbered("device_service", index): _address(
+            LOOPBACK, replicas_port and replicas_port + index - 1, "CSMS_DEVICE_REPLICAS_PORT"
+        )
+        for index in range(1, settings.device_replicas)
+    }
+    redis = _address(LOOPBACK, settings.redis_port, "CSMS_REDIS_PORT") if several else ""
     return Layout(
+        redis=redis,
         public=_address(settings.host, settings.port, "CSMS_PORT"),
         envoy_admin_port=ports.claim(LOOPBACK, settings.envoy_admin_port, "CSMS_ENVOY_ADMIN_PORT"),
         services={
             name: _address(LOOPBACK, port, f"CSMS_{name.removesuffix('_service').upper()}_PORT")
             for name, port in wanted.items()
-        },
+        }
+        | replicas,
         gateways={
             gateway_name(index): _address(LOOPBACK, first and first + index, "CSMS_GATEWAY_PORT")
             for index in range(settings.gateways)
@@ -64,7 +85,11 @@ def lay_out(settings: Settings) -> Layout:
 
 def gateway_name(index: int) -> str:
     """Return `gateway` for the first, `gateway-2` for the second."""
-    return f"gateway-{index + 1}" if index else "gateway"
+    return _numbered("gateway", index)
+
+
+def _numbered(name: str, index: int) -> str:
+    return f"{name}-{index + 1}" if index else name
 
 
 def _address(host: str, port: int, setting: str) -> str:
@@ -84,7 +109,17 @@ class Parts:
     def service(self, name: str) -> Process:
         """Return a service; it is ready when its health check says SERVING."""
         address = self.layout.services[name]
-        return self._python(name, [name], {"CSMS_LISTEN": address}, partial(ports.serving, address))
+        program = name.partition("-")[0]
+        env = {"CSMS_LISTEN": address}
+        if program == "device_service" and self.layout.redis:
+            env["CSMS_REDIS_URL"] = redis.url(self.layout.redis)
+        return self._python(
+            name, [program], env, partial(ports.serving, address), stop_timeout_s=SERVICE_STOP_S
+        )
+
+    def redis(self) -> Process:
+        """Return the Redis by which replicas find each other."""
+        return redis.redis_server(self.layout.redis, self._log("redis"))
 
     def migration(self, service: str) -> Process:
         """Return the program that brings a service's schema up to date and ends."""
@@ -133,7 +168,7 @@ class Parts:
             port=int(port),
             admin_port=self.layout.envoy_admin_port,
             gateways=tuple(self.layout.gateways.values()),
-            device_service=self.layout.services["device_service"],
+            device_services=self.layout.device_services,
             session_service=self.layout.services["session_service"],
             auth_service=self.layout.services["auth_service"],
             max_connections=_most_connections(),
@@ -177,7 +212,7 @@ class Parts:
             "CSMS_DATABASE_URL": self.database_url,
             "CSMS_AUTH_ADDRESS": self.layout.services["auth_service"],
             "CSMS_SESSION_ADDRESS": self.layout.services["session_service"],
-            "CSMS_DEVICE_ADDRESS": self.layout.services["device_service"],
+            "CSMS_DEVICE_ADDRESS": ",".join(self.layout.device_services),
         }
         return {**defaults, **os.environ, **common, **own, **self.extra_env.get(name, {})}
 

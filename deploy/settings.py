@@ -9,7 +9,10 @@ ROOT = Path(__file__).parents[1]
 
 
 class Settings(BaseSettings):
-    """Every variable begins with CSMS_; FLEET and GATEWAYS may do without. Port 0 picks any."""
+    """Every variable begins with CSMS_; FLEET, GATEWAYS and DEVICE_REPLICAS may do without.
+
+    Port 0 picks any.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="CSMS_", frozen=True, extra="ignore", populate_by_name=True
@@ -26,6 +29,12 @@ class Settings(BaseSettings):
     auth_port: int = Field(9101, ge=0, le=65535, description="auth_service")
     session_port: int = Field(9102, ge=0, le=65535, description="session_service")
     device_port: int = Field(9103, ge=0, le=65535, description="device_service")
+    device_replicas_port: int = Field(
+        9300, ge=0, le=65500, description="second replica of device_service; others follow"
+    )
+    redis_port: int = Field(
+        9104, ge=0, le=65535, description="Redis, which runs for several replicas only"
+    )
     gateway_port: int = Field(9200, ge=0, le=65500, description="first gateway; others follow")
     fleet: int = Field(
         3,
@@ -40,6 +49,13 @@ class Settings(BaseSettings):
         le=32,
         validation_alias=AliasChoices("GATEWAYS", "CSMS_GATEWAYS"),
         description="gateway processes",
+    )
+    device_replicas: int = Field(
+        1,
+        ge=1,
+        le=16,
+        validation_alias=AliasChoices("DEVICE_REPLICAS", "CSMS_DEVICE_REPLICAS"),
+        description="processes of device_service",
     )
     migration_timeout_s: float = Field(
         60, gt=0, description="seconds that the migrations of a service may take"

@@ -11,6 +11,8 @@ CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 3_000),
+    # Of several replicas each gets its share of the calls.
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
     # Proxies of the environment are for the internet, not for our own processes.
     ("grpc.enable_http_proxy", 0),
 )

@@ -49,7 +49,8 @@ class EnvoyConfig:
     """The OpenAPI document that /openapi.json answers with."""
     gateways: tuple[str, ...]
     """Addresses (host:port) of the gateways."""
-    device_service: str
+    device_services: tuple[str, ...]
+    """Addresses of the replicas of device_service."""
     session_service: str
     auth_service: str
     host: str = "127.0.0.1"
@@ -77,7 +78,7 @@ def render(config: EnvoyConfig) -> str:
         "swagger_ui_script": str(swagger_ui / "swagger-ui-bundle.js"),
         "swagger_ui_style": str(swagger_ui / "swagger-ui.css"),
         "gateway_endpoints": _endpoints(*config.gateways),
-        "device_endpoints": _endpoints(config.device_service),
+        "device_endpoints": _endpoints(*config.device_services),
         "session_endpoints": _endpoints(config.session_service),
         "auth_endpoints": _endpoints(config.auth_service),
         "local_reply_mappers": _local_reply_mappers(),

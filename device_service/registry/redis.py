@@ -202,7 +202,12 @@ class RedisRegistry:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for lease in chunk:
                     key, ttl_ms = _key(lease.charge_point_id), int(self._ttl_s * 1000)
-                    args = [lease.generation, lease.epoch, self._replica_id, ttl_ms]
+                    args: list[str | int] = [
+                        lease.generation,
+                        lease.epoch,
+                        self._replica_id,
+                        ttl_ms,
+                    ]
                     await self._hold(keys=[key], args=args, client=pipe)
                 held: list[Any] = await pipe.execute()
             outdone += [lease for lease, done in zip(chunk, held, strict=True) if not done]
