@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from device_service.links import Links
+from device_service.links import Link, Links
 from device_service.ports import CommandDesk, ConnectionRegistry
 from servicekit.errors import PlatformError
 
@@ -62,6 +62,23 @@ class Dispatch:
         held = self._links.held()
         for charge_point_id in await self._desk.waiting(held) if held else ():
             self.look(charge_point_id)
+
+    async def reconcile(self, link: Link) -> None:
+        """Take back what was claimed for a gateway and never got onto its link.
+
+        That happens when the answer to a claim is lost, or a link ends unnoticed. Nothing is
+        claimed for the link meanwhile, or it would be taken back as well.
+
+        Raises:
+            DatabaseUnavailable: It is away; reconcile again later.
+        """
+        link.paused = True
+        try:
+            if self._tasks:
+                await asyncio.wait(set(self._tasks.values()))
+            await self._desk.relinked(link.instance_id, link.in_flight_ids)
+        finally:
+            link.paused = False
 
     async def close(self) -> None:
         """Wait for what is being claimed."""

@@ -107,7 +107,7 @@ class Link:
         self.attachments: dict[str, Attachment] = {}
         self.watches: dict[str, Watcher] = {}
         self.error: PlatformError | None = None
-        self.ended = self.draining = False
+        self.ended = self.draining = self.paused = False
         self._max_in_flight, self._notify = max_in_flight, notify
         self._in_flight = dict.fromkeys(unanswered, "")  # command id -> charge point id
         self._busy: set[str] = set()
@@ -119,13 +119,20 @@ class Link:
         return len(self._in_flight)
 
     @property
+    def in_flight_ids(self) -> Collection[str]:
+        """The commands that are under way."""
+        return frozenset(self._in_flight)
+
+    @property
     def is_full(self) -> bool:
         """Whether so many commands are under way that no other may be claimed."""
         return len(self._in_flight) >= self._max_in_flight
 
     def may_deliver(self, charge_point_id: str) -> bool:
         """Tell whether a command may be claimed for a charge point now."""
-        return not (self.ended or self.draining or self.is_full or charge_point_id in self._busy)
+        if self.ended or self.draining or self.paused or self.is_full:
+            return False
+        return charge_point_id not in self._busy
 
     def deliver(self, delivery: Delivery) -> None:
         """Send a command, which is then under way."""

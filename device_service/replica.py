@@ -39,6 +39,7 @@ class Replica:
         self._links, self._gateways, self._store = links, gateways, store
         self._dispatch, self._events = dispatch, events
         self._clock, self._lease = clock, lease
+        self._reconcile_at = time.monotonic() + lease.total_seconds()
         self._fair_from = time.monotonic() + lease.total_seconds()
 
     # --- what other replicas tell
@@ -79,6 +80,14 @@ class Replica:
         for instance_id in await self._store.silent(alive_since):
             await self._gateways.lost(instance_id, alive_since)
 
+    async def _reconcile(self) -> None:
+        """Settle, from time to time, what gateways never got."""
+        if time.monotonic() < self._reconcile_at:
+            return
+        for link in self._links.all():
+            await self._dispatch.reconcile(link)
+        self._reconcile_at = time.monotonic() + self._lease.total_seconds()
+
     async def tend(self) -> None:
         """Look for commands, for links that were replaced, and for gateways that are lost.
 
@@ -89,6 +98,7 @@ class Replica:
             DatabaseUnavailable: It is away.
         """
         try:
+            await self._reconcile()
             await self._dispatch.poll()
             await self.end_replaced_links()
             if time.monotonic() >= self._fair_from:

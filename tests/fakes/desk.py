@@ -18,6 +18,7 @@ class FakeDesk:
         claims: How often a command was asked for, by charge point.
         instances: The gateway processes that commands were claimed for.
         outcomes: How commands ended.
+        relinks: What gateway processes still know of.
         error: What a claim raises.
         gate: Claims wait until it is set.
     """
@@ -28,6 +29,7 @@ class FakeDesk:
         self.claims: dict[str, int] = defaultdict(int)
         self.instances: set[str] = set()
         self.outcomes: list[Outcome] = []
+        self.relinks: list[tuple[str, set[str]]] = []
         self.error: PlatformError | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -64,6 +66,7 @@ class FakeDesk:
 
     async def relinked(self, gateway_instance_id: str, unanswered: Collection[str]) -> None:
         """Take note."""
+        self.relinks.append((gateway_instance_id, set(unanswered)))
 
     async def gateway_lost(self, gateway_instance_id: str) -> None:
         """Take note."""

@@ -7,6 +7,7 @@ from csms.gateway.v1 import gateway_link_pb2 as pb
 from csms.gateway.v1 import gateway_link_pb2_grpc as pb_grpc
 from csms.ocpp.v16 import core_pb2
 from csms.v1 import command_service_pb2 as command_pb
+from tests.fakes.deliverer import Deliverer
 from tests.fakes.linked_gateway import LinkedGateway
 from tests.integration.device_service.commands import Operator, id_of, reset
 from tests.integration.device_service.conftest import StartPlatform
@@ -264,3 +265,70 @@ async def test_gateway_that_does_not_leave_is_cut_off(start_platform: StartPlatf
     link.leaves_when_drained = False
     await platform.service.drain[1]()
     assert await link.ended() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_command_whose_claim_got_lost_is_delivered_after_all(
+    start_platform: StartPlatform, database_url: str
+) -> None:
+    platform = await start_platform(gateway_lease_s=0.3, command_poll_interval_s=0.1)
+    gateway = LinkedGateway(platform.clock)
+    link = await gateway.link(platform.channel)
+    await platform.create("CP-1")
+    crashed = Deliverer(database_url, platform.clock)
+    await crashed.connect("CP-1", "conn-1", gateway.instance_id)
+    created = await Operator(platform).create()
+    assert await crashed.claim("CP-1", "conn-1", gateway.instance_id) is not None
+    await crashed.close()
+    await link.attach("CP-1", "conn-1")
+    assert (await link.command()).command_id == id_of(created)
+
+
+async def test_gateway_hears_that_the_service_lives(start_platform: StartPlatform) -> None:
+    platform = await start_platform(link_heartbeat_interval_s=0.1)
+    link = await LinkedGateway(platform.clock).link(platform.channel)
+    await until(lambda: len(link.of("heartbeat")) >= 3)
+
+
+async def test_second_hello_ends_the_link(platform: Platform, gateway: LinkedGateway) -> None:
+    link = await gateway.link(platform.channel)
+    await link.say(hello=gateway.hello())
+    assert await link.ended() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_hello_has_to_say_who_it_is(platform: Platform) -> None:
+    stream = pb_grpc.GatewayLinkServiceStub(platform.channel).Connect()
+    await stream.write(pb.ConnectRequest(hello=pb.Hello()))
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stream.read()
+    assert failure(raised).fields == ("hello.gateway_id", "hello.instance_id")
+
+
+async def test_what_was_told_before_the_end_is_stored_and_confirmed(
+    platform: Platform, operator: Operator, gateway: LinkedGateway
+) -> None:
+    await platform.create("CP-1")
+    gateway.connect("CP-1")
+    link = await gateway.link(platform.channel)
+    created = await operator.create()
+    await link.command()
+    await link.sent(id_of(created))
+    await link.fail(id_of(created), sent=True)
+    await link.leave()
+    assert [it.command_id for it in link.of("result_stored")] == [id_of(created)]
+    assert (await operator.get(created.name)).state == command_pb.Command.STATE_FAILED
+
+
+async def test_command_that_was_not_sent_is_delivered_on_the_next_connection(
+    platform: Platform, operator: Operator, gateway: LinkedGateway
+) -> None:
+    await platform.create("CP-1")
+    gateway.connect("CP-1", "old")
+    link = await gateway.link(platform.channel)
+    created = await operator.create(deliver_when_online=True, **reset())
+    await link.command()
+    await link.detach("CP-1")
+    await link.fail(id_of(created), sent=False)
+    platform.clock.move(seconds=1)
+    await link.attach("CP-1", "new")
+    again = await link.command(2)
+    assert (again.command_id, again.connection_id) == (id_of(created), "new")

@@ -1,5 +1,7 @@
 """Commands find their links."""
 
+import asyncio
+
 import pytest
 
 from device_service.dispatch import Dispatch
@@ -114,3 +116,26 @@ async def test_poll_finds_what_nobody_told_of(setting: Setting) -> None:
     await setting.dispatch.close()
     assert setting.delivered() == ["a"]
     assert set(setting.desk.claims) == {"CP-2"}
+
+
+async def test_what_never_got_onto_the_link_is_taken_back(setting: Setting) -> None:
+    setting.desk.commands["CP-1"].append("a")
+    await setting.dispatch.wake("CP-1")
+    await setting.dispatch.close()
+    await setting.dispatch.reconcile(setting.link)
+    assert setting.desk.relinks == [("instance-1", {"a"})]
+
+
+async def test_nothing_is_claimed_while_a_link_is_reconciled(setting: Setting) -> None:
+    setting.desk.gate.clear()
+    setting.desk.commands["CP-1"].append("a")
+    await setting.dispatch.wake("CP-1")
+    await until(lambda: setting.desk.claims["CP-1"] == 1)
+    reconciling = asyncio.create_task(setting.dispatch.reconcile(setting.link))
+    await until(lambda: setting.link.paused)
+    await setting.dispatch.wake("CP-2")
+    setting.desk.gate.set()
+    await reconciling
+    assert setting.desk.relinks == [("instance-1", {"a"})]
+    assert "CP-2" not in setting.desk.claims
+    assert setting.link.may_deliver("CP-2")
