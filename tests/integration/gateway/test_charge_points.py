@@ -157,10 +157,20 @@ async def test_frame_before_a_close_is_processed(gateway: Installation) -> None:
 async def test_frame_before_a_dropped_line_is_processed(gateway: Installation) -> None:
     socket = await gateway.charge_point()
     await ask(socket, authorize("0"))
-    raw = socket.transport.get_extra_info("socket")
+    raw, released = socket.transport.get_extra_info("socket"), asyncio.Event()
+
+    async def slow(context: CallContext, request: core_pb2.AuthorizeRequest) -> Any:
+        await released.wait()
+        return await authorized(context, request)
+
+    gateway.auth.handlers["authorize"] = slow
     await socket.send(authorize("1", "LAST"))
     raw.shutdown(sockets.SHUT_RDWR)
     await until(lambda: len(gateway.auth.of("authorize")) == 2)
+    beats = len(gateway.device.of("gateway_beat"))
+    await until(lambda: len(gateway.device.of("gateway_beat")) > beats + 3)
+    assert gateway.reports("connection_closed") == []
+    released.set()
     await until(lambda: len(gateway.reports("connection_closed")) == 1)
     assert gateway.reports("connection_closed")[0].connection_closed.close_code == 1006
 
@@ -236,12 +246,12 @@ async def test_connection_is_reported(gateway: Installation) -> None:
 
 async def test_charge_point_that_was_heard_is_in_the_next_beat(gateway: Installation) -> None:
     await ask(await gateway.charge_point(), frame("h", "Heartbeat"))
+    await until(lambda: seen(gateway) == ["CP-1"])
 
-    def seen() -> list[str]:
-        beats = [call.gateway_beat for call in gateway.device.of("gateway_beat")]
-        return [item.charge_point_id for beat in beats for item in beat.charge_points_seen]
 
-    await until(lambda: seen() == ["CP-1"])
+def seen(gateway: Installation) -> list[str]:
+    beats = [call.gateway_beat for call in gateway.device.of("gateway_beat")]
+    return [item.charge_point_id for beat in beats for item in beat.charge_points_seen]
 
 
 async def test_connections_are_reported_after_device_service_was_away() -> None:
@@ -257,6 +267,7 @@ async def test_connections_are_reported_after_device_service_was_away() -> None:
         await gateway.device.start()
         await until(lambda: len(gateway.reports("connection_opened")) == 1)
         await until(lambda: len(gateway.reports("connection_closed")) == 1)
+        await until(lambda: "CP-1" in seen(gateway))
 
 
 async def test_superseded_socket_is_served_and_ends_by_itself() -> None:
