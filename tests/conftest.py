@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from deploy.postgres import EmbeddedPostgres
 from tests.support.postgres import create_database, create_template, drop_database
@@ -22,6 +23,7 @@ _FOLDER = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL in the process that controls the run; workers are told its URI."""
+    _log_plainly()
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
         config.stash[_URI] = worker_input["postgres_uri"]
@@ -67,3 +69,14 @@ def database_url(postgres_uri: str) -> Iterator[str]:
     uri = create_database(postgres_uri)
     yield uri
     drop_database(postgres_uri, uri)
+
+
+def _log_plainly() -> None:
+    """Log as services do; structlog's own default draws each traceback, which takes seconds."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ]
+    )
