@@ -99,7 +99,7 @@ class Handshakes:
         return _refuse(handshake, *_STATUS.get(admitted.verdict, _REFUSED_BY_GATEWAY))
 
     def _malformed(self, connection: ServerConnection, request: Request, reason: str) -> Response:
-        handshake = _handshake(_printable(request.path)[:100], connection, request)
+        handshake = _handshake(request.path[:100], connection, request)
         self._admission.report_refusal(handshake, reason)
         missing = reason in ("identity_missing", "path_unknown")
         status = http.HTTPStatus.NOT_FOUND if missing else http.HTTPStatus.BAD_REQUEST

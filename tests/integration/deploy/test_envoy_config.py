@@ -217,7 +217,6 @@ async def test_the_errors_of_services_keep_their_details(rest: httpx.AsyncClient
         ("GET", "/v1/chargePoints?pageSize=many", None, 400, INVALID_ARGUMENT),
         ("POST", "/v1/chargePoints?chargePointId=A", '{"displayName":', 400, INVALID_ARGUMENT),
         ("POST", "/v1/chargePoints?chargePointId=A", "[]", 400, INVALID_ARGUMENT),
-        ("POST", "/v1/chargePoints?chargePointId=A", '{"displayName":[]}', 400, INVALID_ARGUMENT),
         ("GET", "/v1/sessions/1", None, 503, UNAVAILABLE),
     ],
 )
