@@ -152,7 +152,7 @@ def _heading(command: str) -> str:
         "Python": platform.python_version(),
         "Commit": _commit(),
         "Command": f"`{command}`",
-        "Load average before": f"{psutil.getloadavg()[0]:.2f}",
+        "Load average at the end": f"{psutil.getloadavg()[0]:.2f}",
     }
     lines = [f"* {name}: {value}" for name, value in facts.items()]
     return "\n".join(["# Results of the last run", "", *lines, ""])
