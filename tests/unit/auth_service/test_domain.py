@@ -62,7 +62,7 @@ def test_a_text_is_no_tag(text: str) -> None:
 
 @pytest.mark.parametrize("value", [-1, 1001])
 def test_a_limit_is_refused(value: int) -> None:
-    with pytest.raises(ValueError, match="0 .* to 1000"):
+    with pytest.raises(ValueError, match=r"0 .* to 1000"):
         active_limit(value)
 
 
