@@ -97,8 +97,11 @@ class Platform:
             raise
 
     async def stop_all(self) -> None:
-        """Stop what runs: the fleet, Envoy, the gateways, the services, PostgreSQL."""
-        for stage in ("fleet", "envoy", "gateway", "_service", "postgres"):
+        """Stop what runs: the fleet, the gateways, Envoy, the services, PostgreSQL.
+
+        The gateways say goodbye to their charge points, through Envoy while it is still there.
+        """
+        for stage in ("fleet", "gateway", "envoy", "_service", "postgres"):
             processes = [process for name, process in self._parts.items() if stage in name]
             await asyncio.gather(*(process.stop() for process in processes))
 

@@ -21,6 +21,7 @@ _URI = pytest.StashKey[str]()
 _FOLDER = pytest.StashKey[Path]()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL in the process that controls the run; workers are told its URI."""
     _log_plainly()
@@ -52,6 +53,8 @@ def _start_postgres(config: pytest.Config) -> None:
     runner = asyncio.Runner()  # the loop has to live as long as the server
     config.stash[_RUNNER], config.stash[_SERVER] = runner, server
     config.stash[_FOLDER] = folder
+    # PostgreSQL runs as a user of its own under root, whom pytest's common folder keeps out.
+    config.option.basetemp = config.option.basetemp or folder / "tests"
     runner.run(server.start())
     config.stash[_URI] = server.uri_of("postgres")
     create_template(config.stash[_URI])
