@@ -66,14 +66,14 @@ help: ## Show this list
 # --- environment -----------------------------------------------------------
 
 $(BIN)/uv: requirements-uv.lock
-	$(PYTHON) -c 'import sys; sys.exit("voltmesh needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("voltmesh needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	@touch $@
 
 # The sources are put on the path as they stand; nothing has to be built or installed to be run.
 define ON_THE_PATH
-$(BIN)/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "voltmesh.pth").write_text("$(CURDIR)\n$(CURDIR)/protos/gen\n")'
+@$(BIN)/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "voltmesh.pth").write_text("$(CURDIR)\n$(CURDIR)/protos/gen\n")'
 endef
 
 $(READY): $(BIN)/uv requirements.lock

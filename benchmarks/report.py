@@ -1,5 +1,6 @@
 """What a run found out, as a table for people."""
 
+import math
 import os
 import platform
 import subprocess
@@ -67,16 +68,18 @@ class Results:
         heartbeat = self.of(VOLTMESH, "Heartbeat").cpu_us["gateway"]
         echo = self.of(PICOWS, "MeterValues").total_us
         return [
-            Figure("CPU of a durable MeterValues / picows echo of its frame", durable / echo, 18),
+            Figure(
+                "CPU of a durable MeterValues / picows echo of its frame", _ratio(durable, echo), 18
+            ),
             Figure(
                 "durable MeterValues per CPU-second / those of the `ocpp` package, not durable",
-                self.of(OCPP, "MeterValues").total_us / durable,
+                _ratio(self.of(OCPP, "MeterValues").total_us, durable),
                 8,
                 is_floor=True,
             ),
             Figure(
                 "CPU of a Heartbeat in the gateway / websockets echo of its frame",
-                heartbeat / self.of(WEBSOCKETS, "Heartbeat").total_us,
+                _ratio(heartbeat, self.of(WEBSOCKETS, "Heartbeat").total_us),
                 1.3,
             ),
             Figure("KiB of memory for each idle connection", self.idle_kib, 40),
@@ -127,13 +130,18 @@ def _cost_row(row: Measured, picows: float, ocpp: float) -> str:
     outcome = row.outcome
     return (
         f"| {TITLES[row.server]} | {row.rate:,.0f} | {row.total_us:.1f} "
-        f"| {row.total_us / picows:.2f} | {row.total_us / ocpp:.3f} "
+        f"| {_ratio(row.total_us, picows):.2f} | {_ratio(row.total_us, ocpp):.3f} "
         f"| {outcome.p50_ms:.1f} | {outcome.p99_ms:.1f} | {row.generator_us:.1f} |"
     )
 
 
 def _parts_row(row: Measured, parts: Sequence[str]) -> str:
     return f"| {TITLES[row.server]} | {' | '.join(f'{row.cpu_us[part]:.1f}' for part in parts)} |"
+
+
+def _ratio(one: float, other: float) -> float:
+    """Divide; infinite where nothing was measured, because the clock counts in 10 ms."""
+    return one / other if other else math.inf
 
 
 def _heading(command: str) -> str:
@@ -144,7 +152,7 @@ def _heading(command: str) -> str:
         "Python": platform.python_version(),
         "Commit": _commit(),
         "Command": f"`{command}`",
-        "Load average before": f"{psutil.getloadavg()[0]:.2f}",
+        "Load average at the end": f"{psutil.getloadavg()[0]:.2f}",
     }
     lines = [f"* {name}: {value}" for name, value in facts.items()]
     return "\n".join(["# Results of the last run", "", *lines, ""])

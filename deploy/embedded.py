@@ -98,8 +98,11 @@ class Platform:
             raise
 
     async def stop_all(self) -> None:
-        """Stop what runs: the fleet, Envoy, the gateways, the services, PostgreSQL."""
-        for stage in ("fleet", "envoy", "gateway", "_service", "redis", "postgres"):
+        """Stop what runs: the fleet, the gateways, Envoy, the services, Redis, PostgreSQL.
+
+        The gateways say goodbye to their charge points, through Envoy while it is still there.
+        """
+        for stage in ("fleet", "gateway", "envoy", "_service", "redis", "postgres"):
             processes = [process for name, process in self._parts.items() if stage in name]
             await asyncio.gather(*(process.stop() for process in processes))
 

@@ -4,7 +4,7 @@ import uvloop
 
 from gateway.config import Config
 from gateway.wiring import running
-from servicekit.lifecycle import read_config, stop_signal
+from servicekit.lifecycle import collect_garbage_rarely, read_config, stop_signal
 from servicekit.logs import configure_logs
 from servicekit.telemetry import Tracing
 
@@ -14,6 +14,7 @@ async def main(config: Config) -> None:
     stopping = stop_signal()
     tracing = Tracing("gateway", config.otlp_endpoint)
     async with running(config, tracing):
+        collect_garbage_rarely()
         await stopping.wait()
     tracing.close()
 

@@ -23,6 +23,8 @@ from servicekit.telemetry import SpanKind, Tracing
 
 log = structlog.get_logger()
 
+_EVIDENCE = frozenset({"StartTransaction", "StopTransaction"})
+"""Money hangs on these: their frames are kept byte for byte, repaired or not."""
 _SAMPLED_ACTIONS = frozenset({"MeterValues", "Heartbeat"})
 
 
@@ -104,7 +106,7 @@ class Dispatcher:
         repaired = self._repairer.repair(action, incoming.call.payload, incoming.receive_time)
         if repaired.violations:
             first = repaired.violations[0]
-            return await self._refuse(incoming, first.code, f"{first.path}: {first.message}")
+            return await self._refuse(incoming, first.code, f"{first.path}: {first.message}".removeprefix(": "))
         try:
             request = self._codec.to_message(action, repaired.payload)
         except CodecError as error:
@@ -149,9 +151,10 @@ class Dispatcher:
         action = incoming.call.action
         call = self._upstreams.new_call(incoming.origin)
         call.request.CopyFrom(request)
+        if repaired.rules or action in _EVIDENCE:
+            call.raw_frame = storable(incoming.call.text)
         if repaired.rules:
             call.repairs.extend(repaired.rules)
-            call.raw_frame = storable(incoming.call.text)
             log.debug("frame_repaired", **_identity(incoming), rules=repaired.rules)
         if not self._is_traced(action):
             return await self._forward(incoming, call, ROUTES[action])

@@ -99,7 +99,7 @@ class Handshakes:
         return _refuse(handshake, *_STATUS.get(admitted.verdict, _REFUSED_BY_GATEWAY))
 
     def _malformed(self, connection: ServerConnection, request: Request, reason: str) -> Response:
-        handshake = _handshake(_printable(request.path)[:100], connection, request)
+        handshake = _handshake(request.path[:100], connection, request)
         self._admission.report_refusal(handshake, reason)
         missing = reason in ("identity_missing", "path_unknown")
         status = http.HTTPStatus.NOT_FOUND if missing else http.HTTPStatus.BAD_REQUEST
@@ -119,7 +119,7 @@ def remote_address(connection: ServerConnection, request: Request) -> str:
     """Return host:port of the charge point: what Envoy saw, or else the peer of the socket."""
     seen_by_envoy = request.headers.get_all(_REMOTE_ADDRESS)
     if seen_by_envoy:
-        return _printable(seen_by_envoy[-1])[:100]
+        return seen_by_envoy[-1][:100]
     host, port = connection.remote_address[:2]
     return f"{host}:{port}"
 
@@ -128,13 +128,8 @@ def _handshake(identity: str, connection: ServerConnection, request: Request) ->
     return Handshake(
         identity,
         remote_address(connection, request),
-        offered([_printable(it) for it in request.headers.get_all("Sec-WebSocket-Protocol")]),
+        offered(request.headers.get_all("Sec-WebSocket-Protocol")),
     )
-
-
-def _printable(header: str) -> str:
-    """Return what a peer sent as protobuf and logs can carry it: a question mark for odd bytes."""
-    return header.encode("ascii", errors="replace").decode()
 
 
 def _refuse(handshake: Handshake, status: http.HTTPStatus, text: str) -> Response:

@@ -13,6 +13,10 @@ WIDE_INTEGERS: Final = frozenset({"meterStart", "meterStop", "reservationId", "t
 """Integers that the services take with 64 bits; all others have 32."""
 
 
+UNSTORABLE_TIME: Final = r"^(0000|0001|9999)-|^.{16}:60"
+"""Times that RFC 3339 allows and that no datetime can hold in every zone."""
+
+
 class SchemaError(NamedTuple):
     """One place where a payload departs from its schema."""
 
@@ -125,6 +129,8 @@ def _with_limits(schema: Any, name: str = "") -> Any:
     if schema.get("type") == "integer":
         bound = 2**63 if name in WIDE_INTEGERS else 2**31
         limited |= {"minimum": max(-bound, schema.get("minimum", -bound)), "maximum": bound - 1}
+    if schema.get("format") == "date-time":
+        limited["not"] = {"type": "string", "pattern": UNSTORABLE_TIME}
     return limited
 
 

@@ -33,6 +33,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=_POOL_WAIT_S,
+            pool_pre_ping=True,  # a connection from before an outage is replaced, not handed out
             connect_args={
                 **_DEAD_PEER,
                 "tcp_user_timeout": int(timeout_s * 1000),

@@ -5,6 +5,7 @@ Without an OTLP endpoint every span is a no-op and costs next to nothing.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -14,6 +15,10 @@ from opentelemetry.trace import Link, SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _TRACEPARENT = "traceparent"
+_EXPORT_TIMEOUT_S = 2
+"""Retries included: a receiver that is away must not hold up the end of the process."""
+# Proxies of the environment are for the internet, not for our own processes.
+_CHANNEL_OPTIONS: Any = (("grpc.enable_http_proxy", 0),)
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 __all__ = ["Link", "SpanKind", "Tracing"]
@@ -31,7 +36,12 @@ class Tracing:
         self.enabled = bool(otlp_endpoint)
         self._provider = TracerProvider(resource=Resource.create({"service.name": service}))
         if self.enabled:
-            exporter = OTLPSpanExporter(endpoint=otlp_endpoint, insecure=True)
+            exporter = OTLPSpanExporter(
+                endpoint=otlp_endpoint,
+                insecure=True,
+                timeout=_EXPORT_TIMEOUT_S,
+                channel_options=_CHANNEL_OPTIONS,
+            )
             self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer: Tracer = self._provider.get_tracer("voltmesh")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from deploy.postgres import EmbeddedPostgres
 from tests.support.postgres import create_database, create_template, drop_database
@@ -20,8 +21,10 @@ _URI = pytest.StashKey[str]()
 _FOLDER = pytest.StashKey[Path]()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL in the process that controls the run; workers are told its URI."""
+    _log_plainly()
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
         config.stash[_URI] = worker_input["postgres_uri"]
@@ -50,6 +53,8 @@ def _start_postgres(config: pytest.Config) -> None:
     runner = asyncio.Runner()  # the loop has to live as long as the server
     config.stash[_RUNNER], config.stash[_SERVER] = runner, server
     config.stash[_FOLDER] = folder
+    # PostgreSQL runs as a user of its own under root, whom pytest's common folder keeps out.
+    config.option.basetemp = config.option.basetemp or folder / "tests"
     runner.run(server.start())
     config.stash[_URI] = server.uri_of("postgres")
     create_template(config.stash[_URI])
@@ -67,3 +72,14 @@ def database_url(postgres_uri: str) -> Iterator[str]:
     uri = create_database(postgres_uri)
     yield uri
     drop_database(postgres_uri, uri)
+
+
+def _log_plainly() -> None:
+    """Log as services do; structlog's own default draws each traceback, which takes seconds."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ]
+    )

@@ -61,6 +61,7 @@ RULES: Final[Mapping[str, Sequence[Rule]]] = {
         members.empty_text_dropped,
         times.time_replaced,
     ),
+    "not": (times.time_leap_second, times.time_replaced),
     "maxLength": (texts.id_tag_trimmed, texts.id_tag_too_long, texts.text_cut),
     "minimum": (values.transaction_id_out_of_range, *_LAST),
     "maximum": (values.transaction_id_out_of_range, *_LAST),

@@ -41,12 +41,20 @@ def time_short_offset(fault: Fault) -> bool:
     return fault.replace(f"{_spell(match)}{zone[:3]}:{zone[3:] or '00'}")
 
 
+def time_leap_second(fault: Fault) -> bool:
+    """Read a leap second as the second before it: `23:59:60Z` has no place in a database."""
+    spelled = fault.value[:17] + "59" + fault.value[19:]
+    return fault.value[17:19] == "60" and fault.replace(spelled)
+
+
 def time_replaced(fault: Fault) -> bool:
     """Replace what is no time by the time of reception: `0000-00-00T00:00:00.000Z`.
 
-    Seen from AcTEC before the clock is set.
+    So is a time at the edges of the calendar, which another zone would carry beyond them. Seen
+    from AcTEC before the clock is set.
     """
-    return fault.error.expected == "date-time" and fault.replace(_written(fault.received_at))
+    is_time = fault.error.expected == "date-time" or fault.error.keyword == "not"
+    return is_time and fault.replace(_written(fault.received_at))
 
 
 def time_missing(fault: Fault) -> bool:

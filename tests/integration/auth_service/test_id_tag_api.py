@@ -213,3 +213,13 @@ async def test_tags_are_judged(
         "with\0NUL": types_pb2.AUTHORIZATION_STATUS_INVALID,
     }.items():
         assert (await check(channel, text)).id_tag_info.status == status
+
+
+async def test_update_without_a_mask_changes_what_the_request_holds(
+    id_tags: pb_grpc.IdTagServiceAsyncStub,
+) -> None:
+    await create(id_tags, "TAG", display_name="old", blocked=True, max_active_transactions=1)
+    change = pb.IdTag(name="idTags/TAG", blocked=False, max_active_transactions=0)
+    updated = await id_tags.UpdateIdTag(pb.UpdateIdTagRequest(id_tag=change))
+    assert (updated.blocked, updated.max_active_transactions) == (False, 0)
+    assert updated.display_name == "old"

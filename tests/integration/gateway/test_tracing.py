@@ -54,3 +54,11 @@ async def test_trace_of_the_caller_goes_on() -> None:
         await asyncio.to_thread(tracing.close)
     assert [item.split("-")[1] for item in (outer, inner)] == ["a" * 32] * 2
     assert outer.split("-")[2] != inner.split("-")[2]
+
+
+async def test_receiver_that_is_away_does_not_hold_up_the_end() -> None:
+    tracing = Tracing("service", f"http://{free_address()}")
+    with tracing.span("lost"):
+        pass
+    async with asyncio.timeout(4):
+        await asyncio.to_thread(tracing.close)

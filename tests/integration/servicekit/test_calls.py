@@ -11,7 +11,7 @@ import pytest
 from google.rpc import code_pb2
 from structlog.testing import capture_logs
 
-from csms.gateway.v1 import call_pb2
+from csms.gateway.v1 import call_pb2, call_pb2_grpc
 from csms.ocpp.v16 import core_pb2
 from csms.ocpp.v16.types_pb2 import IdTagInfo
 from servicekit.calls.client import MAX_BATCH, CallClient
@@ -214,7 +214,10 @@ async def test_drain_answers_what_was_read_and_takes_no_more() -> None:
         gate.let("A", "B", "LATER")
         assert [tag_of(await task) for task in asked] == ["A", "B"]
         await draining
-        await until(lambda: not link.client.connected)
+        async with open_channel(link.service.address) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call_pb2_grpc.CallServiceStub(channel).Exchange().read()
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
         assert "LATER" not in gate.waiting
         await link.service.kill()
         await link.service.start()

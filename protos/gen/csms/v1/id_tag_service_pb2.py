@@ -31,7 +31,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63sms/v1/id_tag_service.proto\x12\x07\x63sms.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x03\n\x05IdTag\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x19\n\x06parent\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x35\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x15\n\x07\x62locked\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12%\n\x17max_active_transactions\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x64isplay_name\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\t \x01(\tB\x04\xe2\x41\x01\x01:8\xea\x41\x35\n\x13\x63sms.voltmesh/IdTag\x12\x0fidTags/{id_tag}*\x06idTags2\x05idTagB\t\n\x07_parent\"=\n\x0fGetIdTagRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63sms.voltmesh/IdTag\"\\\n\x11ListIdTagsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06parent\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"b\n\x12ListIdTagsResponse\x12\x1f\n\x07id_tags\x18\x01 \x03(\x0b\x32\x0e.csms.v1.IdTag\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"S\n\x12\x43reateIdTagRequest\x12\x17\n\tid_tag_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12$\n\x06id_tag\x18\x02 \x01(\x0b\x32\x0e.csms.v1.IdTagB\x04\xe2\x41\x01\x02\"q\n\x12UpdateIdTagRequest\x12$\n\x06id_tag\x18\x01 \x01(\x0b\x32\x0e.csms.v1.IdTagB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\"@\n\x12\x44\x65leteIdTagRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63sms.voltmesh/IdTag2\x93\x04\n\x0cIdTagService\x12X\n\x08GetIdTag\x12\x18.csms.v1.GetIdTagRequest\x1a\x0e.csms.v1.IdTag\"\"\xda\x41\x04name\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=idTags/*}\x12Y\n\nListIdTags\x12\x1a.csms.v1.ListIdTagsRequest\x1a\x1b.csms.v1.ListIdTagsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/idTags\x12i\n\x0b\x43reateIdTag\x12\x1b.csms.v1.CreateIdTagRequest\x1a\x0e.csms.v1.IdTag\"-\xda\x41\x10id_tag,id_tag_id\x82\xd3\xe4\x93\x02\x14\"\n/v1/idTags:\x06id_tag\x12{\n\x0bUpdateIdTag\x12\x1b.csms.v1.UpdateIdTagRequest\x1a\x0e.csms.v1.IdTag\"?\xda\x41\x12id_tag,update_mask\x82\xd3\xe4\x93\x02$2\x1a/v1/{id_tag.name=idTags/*}:\x06id_tag\x12\x66\n\x0b\x44\x65leteIdTag\x12\x1b.csms.v1.DeleteIdTagRequest\x1a\x16.google.protobuf.Empty\"\"\xda\x41\x04name\x82\xd3\xe4\x93\x02\x15*\x13/v1/{name=idTags/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63sms/v1/id_tag_service.proto\x12\x07\x63sms.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x03\n\x05IdTag\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x19\n\x06parent\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x35\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1a\n\x07\x62locked\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12*\n\x17max_active_transactions\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x12\x1f\n\x0c\x64isplay_name\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01H\x03\x88\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\t \x01(\tB\x04\xe2\x41\x01\x01:8\xea\x41\x35\n\x13\x63sms.voltmesh/IdTag\x12\x0fidTags/{id_tag}*\x06idTags2\x05idTagB\t\n\x07_parentB\n\n\x08_blockedB\x1a\n\x18_max_active_transactionsB\x0f\n\r_display_name\"=\n\x0fGetIdTagRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63sms.voltmesh/IdTag\"\\\n\x11ListIdTagsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06parent\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"b\n\x12ListIdTagsResponse\x12\x1f\n\x07id_tags\x18\x01 \x03(\x0b\x32\x0e.csms.v1.IdTag\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"S\n\x12\x43reateIdTagRequest\x12\x17\n\tid_tag_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12$\n\x06id_tag\x18\x02 \x01(\x0b\x32\x0e.csms.v1.IdTagB\x04\xe2\x41\x01\x02\"q\n\x12UpdateIdTagRequest\x12$\n\x06id_tag\x18\x01 \x01(\x0b\x32\x0e.csms.v1.IdTagB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\"@\n\x12\x44\x65leteIdTagRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63sms.voltmesh/IdTag2\x93\x04\n\x0cIdTagService\x12X\n\x08GetIdTag\x12\x18.csms.v1.GetIdTagRequest\x1a\x0e.csms.v1.IdTag\"\"\xda\x41\x04name\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=idTags/*}\x12Y\n\nListIdTags\x12\x1a.csms.v1.ListIdTagsRequest\x1a\x1b.csms.v1.ListIdTagsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/idTags\x12i\n\x0b\x43reateIdTag\x12\x1b.csms.v1.CreateIdTagRequest\x1a\x0e.csms.v1.IdTag\"-\xda\x41\x10id_tag,id_tag_id\x82\xd3\xe4\x93\x02\x14\"\n/v1/idTags:\x06id_tag\x12{\n\x0bUpdateIdTag\x12\x1b.csms.v1.UpdateIdTagRequest\x1a\x0e.csms.v1.IdTag\"?\xda\x41\x12id_tag,update_mask\x82\xd3\xe4\x93\x02$2\x1a/v1/{id_tag.name=idTags/*}:\x06id_tag\x12\x66\n\x0b\x44\x65leteIdTag\x12\x1b.csms.v1.DeleteIdTagRequest\x1a\x16.google.protobuf.Empty\"\"\xda\x41\x04name\x82\xd3\xe4\x93\x02\x15*\x13/v1/{name=idTags/*}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -87,19 +87,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IDTAGSERVICE'].methods_by_name['DeleteIdTag']._loaded_options = None
   _globals['_IDTAGSERVICE'].methods_by_name['DeleteIdTag']._serialized_options = b'\332A\004name\202\323\344\223\002\025*\023/v1/{name=idTags/*}'
   _globals['_IDTAG']._serialized_start=253
-  _globals['_IDTAG']._serialized_end=651
-  _globals['_GETIDTAGREQUEST']._serialized_start=653
-  _globals['_GETIDTAGREQUEST']._serialized_end=714
-  _globals['_LISTIDTAGSREQUEST']._serialized_start=716
-  _globals['_LISTIDTAGSREQUEST']._serialized_end=808
-  _globals['_LISTIDTAGSRESPONSE']._serialized_start=810
-  _globals['_LISTIDTAGSRESPONSE']._serialized_end=908
-  _globals['_CREATEIDTAGREQUEST']._serialized_start=910
-  _globals['_CREATEIDTAGREQUEST']._serialized_end=993
-  _globals['_UPDATEIDTAGREQUEST']._serialized_start=995
-  _globals['_UPDATEIDTAGREQUEST']._serialized_end=1108
-  _globals['_DELETEIDTAGREQUEST']._serialized_start=1110
-  _globals['_DELETEIDTAGREQUEST']._serialized_end=1174
-  _globals['_IDTAGSERVICE']._serialized_start=1177
-  _globals['_IDTAGSERVICE']._serialized_end=1708
+  _globals['_IDTAG']._serialized_end=723
+  _globals['_GETIDTAGREQUEST']._serialized_start=725
+  _globals['_GETIDTAGREQUEST']._serialized_end=786
+  _globals['_LISTIDTAGSREQUEST']._serialized_start=788
+  _globals['_LISTIDTAGSREQUEST']._serialized_end=880
+  _globals['_LISTIDTAGSRESPONSE']._serialized_start=882
+  _globals['_LISTIDTAGSRESPONSE']._serialized_end=980
+  _globals['_CREATEIDTAGREQUEST']._serialized_start=982
+  _globals['_CREATEIDTAGREQUEST']._serialized_end=1065
+  _globals['_UPDATEIDTAGREQUEST']._serialized_start=1067
+  _globals['_UPDATEIDTAGREQUEST']._serialized_end=1180
+  _globals['_DELETEIDTAGREQUEST']._serialized_start=1182
+  _globals['_DELETEIDTAGREQUEST']._serialized_end=1246
+  _globals['_IDTAGSERVICE']._serialized_start=1249
+  _globals['_IDTAGSERVICE']._serialized_end=1780
 # @@protoc_insertion_point(module_scope)

@@ -71,19 +71,32 @@ class IdTag(_message.Message):
         name: _builtins.str = ...,
         parent: _builtins.str | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
-        blocked: _builtins.bool = ...,
-        max_active_transactions: _builtins.int = ...,
-        display_name: _builtins.str = ...,
+        blocked: _builtins.bool | None = ...,
+        max_active_transactions: _builtins.int | None = ...,
+        display_name: _builtins.str | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parent", b"_parent", "create_time", b"create_time", "expire_time", b"expire_time", "parent", b"parent", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_blocked", b"_blocked", "_display_name", b"_display_name", "_max_active_transactions", b"_max_active_transactions", "_parent", b"_parent", "blocked", b"blocked", "create_time", b"create_time", "display_name", b"display_name", "expire_time", b"expire_time", "max_active_transactions", b"max_active_transactions", "parent", b"parent", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent", b"_parent", "blocked", b"blocked", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "expire_time", b"expire_time", "max_active_transactions", b"max_active_transactions", "name", b"name", "parent", b"parent", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_blocked", b"_blocked", "_display_name", b"_display_name", "_max_active_transactions", b"_max_active_transactions", "_parent", b"_parent", "blocked", b"blocked", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "expire_time", b"expire_time", "max_active_transactions", b"max_active_transactions", "name", b"name", "parent", b"parent", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__blocked: _TypeAlias = _typing.Literal["blocked"]  # noqa: Y015
+    _WhichOneofArgType__blocked: _TypeAlias = _typing.Literal["_blocked", b"_blocked"]  # noqa: Y015
+    _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
+    _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
+    _WhichOneofReturnType__max_active_transactions: _TypeAlias = _typing.Literal["max_active_transactions"]  # noqa: Y015
+    _WhichOneofArgType__max_active_transactions: _TypeAlias = _typing.Literal["_max_active_transactions", b"_max_active_transactions"]  # noqa: Y015
     _WhichOneofReturnType__parent: _TypeAlias = _typing.Literal["parent"]  # noqa: Y015
     _WhichOneofArgType__parent: _TypeAlias = _typing.Literal["_parent", b"_parent"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__blocked) -> _WhichOneofReturnType__blocked | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__display_name) -> _WhichOneofReturnType__display_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_active_transactions) -> _WhichOneofReturnType__max_active_transactions | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parent) -> _WhichOneofReturnType__parent | None: ...
 
 Global___IdTag: _TypeAlias = IdTag  # noqa: Y015
@@ -216,7 +229,9 @@ class UpdateIdTagRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Lists the fields to change, relative to the tag. Absent: those that are set; `*`: all."""
+        """Lists the fields to change, relative to the tag. Absent: those that the request holds, also with
+        `false`, 0 or an empty text; `*`: all. To remove a time or a parent, name it here.
+        """
 
     def __init__(
         self,

@@ -99,8 +99,9 @@ class Call(_message.Message):
     traceparent: _builtins.str
     """Continues the trace that the gateway began (W3C Trace Context); empty when not sampled."""
     raw_frame: _builtins.str
-    """Holds the frame as it was sent, wherever the payload does not say everything: when repairs were
-    applied and when the frame could not be understood. Empty otherwise.
+    """Holds the frame as it was sent, wherever the payload does not say everything or money hangs on it:
+    when repairs were applied, when the frame could not be understood, and for the start and the stop
+    of a transaction. Empty otherwise.
     """
     @_builtins.property
     def receive_time(self) -> _timestamp_pb2.Timestamp:
