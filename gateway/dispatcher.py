@@ -106,7 +106,9 @@ class Dispatcher:
         repaired = self._repairer.repair(action, incoming.call.payload, incoming.receive_time)
         if repaired.violations:
             first = repaired.violations[0]
-            return await self._refuse(incoming, first.code, f"{first.path}: {first.message}".removeprefix(": "))
+            return await self._refuse(
+                incoming, first.code, f"{first.path}: {first.message}".removeprefix(": ")
+            )
         try:
             request = self._codec.to_message(action, repaired.payload)
         except CodecError as error:

@@ -145,7 +145,6 @@ ASKS = [
     # no such thing as this
     Ask("GET /v1/unicorns", 404),
     Ask("GET /v2/sessions", 404),
-    Ask("GET /", 404),
     Ask("GET /v1/chargePoints/A/B/C", 404),
     Ask("GET /v1/chargePoints/A:accept", 404),
     Ask("PUT /v1/idTags/A", 404, body="{}"),
