@@ -1,15 +1,8 @@
 """Settings of the gateway."""
 
-from ipaddress import IPv4Address
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import Field, StringConstraints
-
-from servicekit.config import Address, ProcessConfig
-
-_ONE = r"([^\s/:,]+|\[[0-9a-fA-F:]+\]):\d{1,5}"
-Addresses = Annotated[str, StringConstraints(pattern=rf"^{_ONE}(,{_ONE})*$")]
-"""host:port of sockets, with commas between them."""
+from servicekit.config import Address, Addresses, ProcessConfig
 
 
 class Config(ProcessConfig):
@@ -67,23 +60,3 @@ class Config(ProcessConfig):
     def device_addresses(self) -> list[str]:
         """The replicas of device_service."""
         return self.device_address.split(",")
-
-    @property
-    def device_target(self) -> str:
-        """What calls to device_service are sent to: any replica that is there.
-
-        gRPC takes a list of numbers only; of a list of names it is the first. A name that stands
-        for all replicas does as well.
-        """
-        addresses = self.device_addresses
-        if all(_is_ipv4(address) for address in addresses):
-            return f"ipv4:{self.device_address}"
-        return addresses[0]
-
-
-def _is_ipv4(address: str) -> bool:
-    try:
-        IPv4Address(address.rpartition(":")[0])
-    except ValueError:
-        return False
-    return True

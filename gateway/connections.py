@@ -52,45 +52,55 @@ class Connections:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._open: dict[Connection, None] = {}
-        self._newest: dict[str, Connection] = {}
+        self._limit, self._count = limit, 0
+        self._open: dict[str, list[Connection]] = {}  # of each charge point, oldest first
         self._seen: dict[str, datetime] = {}
 
     @property
     def count(self) -> int:
         """Sockets that are open."""
-        return len(self._open)
+        return self._count
 
     @property
     def full(self) -> bool:
         """Whether no more socket can be taken."""
-        return len(self._open) >= self._limit
+        return self._count >= self._limit
 
     def opened(self, connection: Connection) -> None:
         """Make a connection the one of its charge point; the older one is let go, not kicked.
 
         Some charge points open two sockets and fight for the place when one is closed on them.
         """
-        older = self._newest.get(connection.charge_point_id)
+        older = self.newest(connection.charge_point_id)
         if older is not None:
             older.socket.end_after_grace()
-        self._open[connection] = None
-        self._newest[connection.charge_point_id] = connection
+        self._open.setdefault(connection.charge_point_id, []).append(connection)
+        self._count += 1
 
-    def closed(self, connection: Connection) -> None:
-        """Forget a connection; the late end of an older one changes nothing for the newest."""
-        self._open.pop(connection, None)
-        if self._newest.get(connection.charge_point_id) is connection:
-            del self._newest[connection.charge_point_id]
+    def closed(self, connection: Connection) -> Connection | None:
+        """Forget a connection; the late end of an older one changes nothing for the newest.
+
+        When the newest ends and an older one is still open, that one counts again and is returned.
+        """
+        remaining = self._open.get(connection.charge_point_id, [])
+        if connection not in remaining:
+            return None
+        was_newest = remaining[-1] is connection
+        remaining.remove(connection)
+        self._count -= 1
+        if not remaining:
+            del self._open[connection.charge_point_id]
+            return None
+        return remaining[-1] if was_newest else None
 
     def newest(self, charge_point_id: str) -> Connection | None:
         """Return the connection of a charge point that commands go to."""
-        return self._newest.get(charge_point_id)
+        of_charge_point = self._open.get(charge_point_id)
+        return of_charge_point[-1] if of_charge_point else None
 
     def all_opened(self) -> list[Opened]:
-        """Return every connection that is open, in the order in which they were opened."""
-        return [connection.opened for connection in self._open]
+        """Return every connection that is open, those of a charge point oldest first."""
+        return [item.opened for connections in self._open.values() for item in connections]
 
     def seen(self, charge_point_id: str, time: datetime) -> None:
         """Note that a charge point was heard."""

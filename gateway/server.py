@@ -103,10 +103,12 @@ class ChargePointServer:
         try:
             await socket.serve()
         finally:
-            self._connections.closed(connection)
+            older = self._connections.closed(connection)
             code, reason = socket.close_code, socket.close_reason
             log.info("charge_point_disconnected", **identity, code=code, reason=reason)
             self._link.detached(opened, code, reason)
+            if older is not None:
+                self._link.attached(older.opened)
 
     def _socket(self, websocket: ServerConnection, opened: Opened, tape: Tape) -> ChargePointSocket:
         return ChargePointSocket(

@@ -33,7 +33,7 @@ async def running(config: Config, tracing: Tracing) -> AsyncIterator[None]:
     clock = SystemClock()
     channels = {
         Service.AUTH: open_channel(config.auth_address),
-        Service.DEVICE: open_channel(config.device_target),
+        Service.DEVICE: open_channel(config.device_address),
         Service.SESSION: open_channel(config.session_address),
     }
     replicas = [open_channel(address) for address in config.device_addresses]

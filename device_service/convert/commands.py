@@ -22,16 +22,18 @@ from device_service.domain.commands import (
     command_id,
     expire_time,
     request_id,
+    session_id,
     wait,
 )
 from servicekit.errors import PlatformError
 from servicekit.pagination import Page, PageRequest, page_request, page_size
 from servicekit.parsing import Parsing
-from servicekit.resource_names import child_ids
+from servicekit.resource_names import child_ids, resource_id
 from servicekit.status import to_status
 from servicekit.timestamps import to_datetime, to_timestamp
 
 _COMMANDS = "commands"
+_SESSIONS = "sessions"
 _MAX_REQUESTER = 200
 _OPERATOR = "operator"
 
@@ -74,6 +76,7 @@ def create_request(
     with Parsing() as field:
         key = field("parent", charge_point_name, request.parent)
         call = payloads.request(field, wanted)
+        session = field("command.session", _session, wanted)
         expires = field(
             "command.expire_time",
             lambda command: expire_time(
@@ -99,6 +102,7 @@ def create_request(
         request_id=repeatable,
         request_digest=_digest(wanted, call),
         traceparent=traceparent,
+        session=session,
     ), waits
 
 
@@ -185,12 +189,20 @@ def _put_result(message: pb.Command, command: Command) -> None:
 
 def _digest(wanted: pb.Command, call: CentralSystemCall) -> bytes:
     """Return what stands for all that a creation asks for; what is left to us counts as absent."""
-    asked = pb.Command(deliver_when_online=wanted.deliver_when_online)
+    asked = pb.Command(deliver_when_online=wanted.deliver_when_online, session=wanted.session)
     for name in ("expire_time", "answer_timeout"):
         if wanted.HasField(name):
             getattr(asked, name).CopyFrom(getattr(wanted, name))
     parts = (part.SerializeToString(deterministic=True) for part in (asked, call))
     return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
+
+
+def _session(command: pb.Command) -> str:
+    """Parse the session that a remote stop is for; whether it exists, session_service knows."""
+    name = command.session
+    if name and command.WhichOneof("payload") != "remote_stop_transaction":
+        raise ValueError("must be empty, except with remote_stop_transaction")
+    return f"{_SESSIONS}/{session_id(resource_id(name, _SESSIONS))}" if name else ""
 
 
 def _answer_timeout(command: pb.Command) -> timedelta:

@@ -23,6 +23,8 @@ _MAX_DISPLAY_NAME = 200
 _HEARTBEAT_INTERVALS = (timedelta(seconds=10), timedelta(days=1))
 _EARLIEST_PLAUSIBLE = datetime(2015, 1, 1, tzinfo=UTC)
 """OCPP 1.6 is of 2015: a clock that tells an earlier time was never set."""
+_MOST_AHEAD = timedelta(minutes=5)
+"""A clock that runs further ahead may be put back, and must not block what comes then."""
 _NOTHING = frozenset({"", "none", "null"})
 """Words that charge points send in optional texts where they have nothing to say."""
 _NO_ERROR_CODE = re.compile(r"(0x)?0+", re.IGNORECASE)
@@ -149,15 +151,24 @@ class Connector:
     status_time: datetime | None = None
 
     @property
-    def effective_time(self) -> datetime:
-        """The time by which reports are put in order; clocks of charge points lie.
+    def orderly_time(self) -> datetime | None:
+        """The time by which reports are put in order; None when it is good for nothing.
 
-        A time in the future counts as the time of receipt, or it would block what comes after; so
-        does the time of a clock that was never set, and one that was not sent.
+        Clocks of charge points lie: one that was never set, and one that runs ahead, tell nothing
+        about the order of reports.
         """
-        if self.status_time is None or self.status_time < _EARLIEST_PLAUSIBLE:
-            return self.receive_time
-        return min(self.status_time, self.receive_time)
+        time = self.status_time
+        if time is None or time < _EARLIEST_PLAUSIBLE or time > self.receive_time + _MOST_AHEAD:
+            return None
+        return time
+
+    def is_older_than(self, other: "Connector") -> bool:
+        """Tell whether it was true before another that was received earlier.
+
+        Only two times of the charge point itself are compared; else the later report counts.
+        """
+        mine, others = self.orderly_time, other.orderly_time
+        return mine is not None and others is not None and mine < others
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,8 @@ class Command:
         traceparent: Continues the trace of the requester; empty: not sampled.
         handed_to: The gateway process that it was handed to; empty: none yet.
         handed_connection: The connection that it was handed out for.
-        session: The session that came of a remote start, `sessions/{session}`.
+        session: The session that came of a remote start, or that a remote stop is for:
+            `sessions/{session}`; empty: none.
         session_outcome: None where it does not apply.
         session_deadline: Until when the session is awaited.
     """
@@ -332,3 +333,15 @@ def command_id(value: str) -> uuid.UUID:
         return uuid.UUID(value)
     except ValueError:
         raise ValueError("must end with the id of a command, a UUID") from None
+
+
+def session_id(value: str) -> uuid.UUID:
+    """Parse the id of a session.
+
+    Raises:
+        ValueError: It is no UUID.
+    """
+    try:
+        return uuid.UUID(value)
+    except ValueError:
+        raise ValueError("must end with the id of a session, a UUID") from None

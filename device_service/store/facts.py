@@ -104,11 +104,11 @@ class FactWriter:
 
 
 def latest(items: Iterable[Connector]) -> list[Connector]:
-    """Return the connectors with what was effective last; of two at one time the later report."""
+    """Return the connectors with what was true last, given in the order of receipt."""
     newest: dict[tuple[str, int], Connector] = {}
     for item in items:
         key = item.charge_point_id, item.connector_id
-        if key not in newest or newest[key].effective_time <= item.effective_time:
+        if key not in newest or not item.is_older_than(newest[key]):
             newest[key] = item
     return list(newest.values())
 
@@ -160,7 +160,7 @@ async def _store_statuses(connection: AsyncConnection, reports: Sequence[StatusR
         insert.on_conflict_do_update(
             index_elements=["charge_point_id", "connector_id"],
             set_={name: new[name] for name in rows[0]},
-            where=connectors.c.effective_time <= new.effective_time,
+            where=sa.func.coalesce(connectors.c.orderly_time <= new.orderly_time, sa.true()),
         )
     )
     history = [_history_row(report.connector) for report in reports]
@@ -216,8 +216,9 @@ async def _open(connection: AsyncConnection, opened: Sequence[ConnectionOpened])
             index_elements=["charge_point_id"],
             set_=changes,
             # A report that is sent again neither opens a connection anew nor replaces a newer one.
+            # An older one counts again when the newest has ended.
             where=(connections.c.connection_id != new.connection_id)
-            & (connections.c.open_time <= new.open_time),
+            & ((connections.c.open_time <= new.open_time) | connections.c.close_time.is_not(None)),
         )
     )
 
@@ -375,7 +376,7 @@ def _values(item: Connector) -> dict[str, Any]:
 
 
 def _connector_row(item: Connector) -> dict[str, Any]:
-    return _values(item) | {"effective_time": item.effective_time}
+    return _values(item) | {"orderly_time": item.orderly_time}
 
 
 def _history_row(item: Connector) -> dict[str, Any]:

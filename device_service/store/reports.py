@@ -159,7 +159,7 @@ def _refused_key(refused: RefusedHandshake) -> tuple[str, str, str]:
 
 
 def _to_connector(row: Mapping[Any, Any]) -> Connector:
-    return Connector(**{name: row[name] for name in row if name != "effective_time"})
+    return Connector(**{name: row[name] for name in row if name != "orderly_time"})
 
 
 def _to_notice(row: Mapping[Any, Any]) -> Notice:

@@ -65,7 +65,7 @@ connectors = sa.Table(
     sa.Column("charge_point_id", sa.Text, primary_key=True),
     sa.Column("connector_id", sa.Integer, primary_key=True),
     *_columns(sa.Text, "status", "error_code", "info", "vendor_id", "vendor_error_code"),
-    *_columns(_TIME, "status_time", "receive_time", "effective_time"),
+    *_columns(_TIME, "status_time", "receive_time", "orderly_time"),
 )
 
 status_history = sa.Table(

@@ -205,9 +205,13 @@ async def test_the_newest_socket_is_the_charge_point(broken: Platform, operator:
             assert (await older.boot())[2]["status"] == "Accepted"
             assert (await newer.boot())[2]["status"] == "Accepted"
             await eventually(online)
+            await newer.socket.close()
+            assert (await older.call("Heartbeat", {}))[0] == 3
+            await eventually(online)
+        async with raw_charge_point(broken.ocpp_url, name) as newest:
             await older.socket.close()
-            assert (await newer.call("Heartbeat", {}))[0] == 3
-            assert await online()
+            assert (await newest.call("Heartbeat", {}))[0] == 3
+            await eventually(online)
 
         async def offline() -> bool:
             return not await online()

@@ -118,7 +118,7 @@ def _create_statuses() -> None:
         _identity(primary_key=True),
         sa.Column("connector_id", sa.Integer, primary_key=True),
         *_status_columns(),
-        _time("effective_time"),
+        _time("orderly_time", nullable=True),
     )
     op.create_table(
         "status_history",

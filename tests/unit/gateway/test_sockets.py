@@ -54,6 +54,15 @@ def test_late_close_of_an_older_connection_changes_nothing() -> None:
     assert connections.count == 0
 
 
+def test_older_connection_counts_again_when_the_newest_ends() -> None:
+    connections, older, newer = Connections(10), a_connection(1), a_connection(2)
+    connections.opened(older)
+    connections.opened(newer)
+    assert connections.closed(newer) is older
+    assert connections.newest("CP-1") is older
+    assert connections.closed(older) is None
+
+
 def test_each_older_connection_is_told_once() -> None:
     connections, opened = Connections(10), [a_connection(number) for number in range(3)]
     for connection in opened:
