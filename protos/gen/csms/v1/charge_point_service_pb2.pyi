@@ -183,7 +183,7 @@ class ChargePoint(_message.Message):
         self,
         *,
         name: _builtins.str = ...,
-        display_name: _builtins.str = ...,
+        display_name: _builtins.str | None = ...,
         state: Global___ChargePoint.State.ValueType = ...,
         online: _builtins.bool = ...,
         last_seen_time: _timestamp_pb2.Timestamp | None = ...,
@@ -198,7 +198,7 @@ class ChargePoint(_message.Message):
         meter_type: _builtins.str = ...,
         meter_serial_number: _builtins.str = ...,
         heartbeat_interval: _duration_pb2.Duration | None = ...,
-        subprotocol_optional: _builtins.bool = ...,
+        subprotocol_optional: _builtins.bool | None = ...,
         firmware_status: _builtins.str = ...,
         diagnostics_status: _builtins.str = ...,
         remote_address: _builtins.str = ...,
@@ -210,11 +210,18 @@ class ChargePoint(_message.Message):
         connection: _builtins.str = ...,
         connection_generation: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["connect_time", b"connect_time", "create_time", b"create_time", "heartbeat_interval", b"heartbeat_interval", "last_boot_time", b"last_boot_time", "last_seen_time", b"last_seen_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_subprotocol_optional", b"_subprotocol_optional", "connect_time", b"connect_time", "create_time", b"create_time", "display_name", b"display_name", "heartbeat_interval", b"heartbeat_interval", "last_boot_time", b"last_boot_time", "last_seen_time", b"last_seen_time", "subprotocol_optional", b"subprotocol_optional", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_box_serial_number", b"charge_box_serial_number", "connect_time", b"connect_time", "connection", b"connection", "connection_generation", b"connection_generation", "create_time", b"create_time", "diagnostics_status", b"diagnostics_status", "display_name", b"display_name", "etag", b"etag", "firmware_status", b"firmware_status", "firmware_version", b"firmware_version", "gateway", b"gateway", "heartbeat_interval", b"heartbeat_interval", "iccid", b"iccid", "imsi", b"imsi", "last_boot_time", b"last_boot_time", "last_seen_time", b"last_seen_time", "meter_serial_number", b"meter_serial_number", "meter_type", b"meter_type", "model", b"model", "name", b"name", "online", b"online", "remote_address", b"remote_address", "serial_number", b"serial_number", "state", b"state", "subprotocol_optional", b"subprotocol_optional", "update_time", b"update_time", "vendor", b"vendor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_subprotocol_optional", b"_subprotocol_optional", "charge_box_serial_number", b"charge_box_serial_number", "connect_time", b"connect_time", "connection", b"connection", "connection_generation", b"connection_generation", "create_time", b"create_time", "diagnostics_status", b"diagnostics_status", "display_name", b"display_name", "etag", b"etag", "firmware_status", b"firmware_status", "firmware_version", b"firmware_version", "gateway", b"gateway", "heartbeat_interval", b"heartbeat_interval", "iccid", b"iccid", "imsi", b"imsi", "last_boot_time", b"last_boot_time", "last_seen_time", b"last_seen_time", "meter_serial_number", b"meter_serial_number", "meter_type", b"meter_type", "model", b"model", "name", b"name", "online", b"online", "remote_address", b"remote_address", "serial_number", b"serial_number", "state", b"state", "subprotocol_optional", b"subprotocol_optional", "update_time", b"update_time", "vendor", b"vendor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
+    _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
+    _WhichOneofReturnType__subprotocol_optional: _TypeAlias = _typing.Literal["subprotocol_optional"]  # noqa: Y015
+    _WhichOneofArgType__subprotocol_optional: _TypeAlias = _typing.Literal["_subprotocol_optional", b"_subprotocol_optional"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__display_name) -> _WhichOneofReturnType__display_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__subprotocol_optional) -> _WhichOneofReturnType__subprotocol_optional | None: ...
 
 Global___ChargePoint: _TypeAlias = ChargePoint  # noqa: Y015
 
@@ -502,7 +509,9 @@ class UpdateChargePointRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Lists the fields to change, relative to the charge point. Absent: those that are set; `*`: all."""
+        """Lists the fields to change, relative to the charge point. Absent: those that the request holds,
+        also with `false` or an empty text; `*`: all. To remove the heartbeat interval, name it here.
+        """
 
     def __init__(
         self,
