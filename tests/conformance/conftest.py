@@ -1,0 +1,13 @@
+"""The stage of the certification cases: the running platform and its REST API."""
+
+import pytest
+
+from deploy.embedded import Platform
+from tests.conformance.subject import Stage
+from tests.support.rest import Rest
+
+
+@pytest.fixture(scope="session")
+async def stage(platform: Platform, rest: Rest) -> Stage:
+    """Where the cases take place."""
+    return Stage(platform, rest)
