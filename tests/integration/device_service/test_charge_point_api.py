@@ -152,6 +152,12 @@ async def test_update_without_mask_changes_what_is_set(platform: Platform) -> No
     assert (updated.display_name, updated.heartbeat_interval.seconds) == ("new", 60)
 
 
+async def test_update_without_mask_takes_false_for_a_value(platform: Platform) -> None:
+    await platform.create("CP-1", display_name="old", subprotocol_optional=True)
+    updated = await update(platform, "CP-1", None, display_name="", subprotocol_optional=False)
+    assert (updated.display_name, updated.subprotocol_optional) == ("", False)
+
+
 async def test_update_of_everything_takes_back_what_is_not_given(platform: Platform) -> None:
     await platform.create("CP-1", display_name="old", heartbeat_interval=Duration(seconds=60))
     updated = await update(platform, "CP-1", ["*"])
