@@ -11,6 +11,10 @@ Address = Annotated[
 ]
 """host:port of a socket."""
 
+_ONE = r"([^\s/:,]+|\[[0-9a-fA-F:]+\]):\d{1,5}"
+Addresses = Annotated[str, StringConstraints(pattern=rf"^{_ONE}(,{_ONE})*$")]
+"""host:port of the sockets of several replicas, with commas between them."""
+
 DatabaseUrl = Annotated[str, StringConstraints(pattern=r"^postgresql://")]
 
 

@@ -5,10 +5,9 @@ it into a `google.rpc.Status` (`servicekit.status`). See ADR 0005.
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
 
 
 class ErrorKind(enum.Enum):
@@ -35,8 +34,8 @@ class PlatformError(Exception):
         metadata: What varies in the message, for machines.
     """
 
-    kind: ClassVar[ErrorKind] = ErrorKind.INTERNAL
-    reason: ClassVar[str] = "INTERNAL"
+    kind: ErrorKind = ErrorKind.INTERNAL
+    reason: str = "INTERNAL"
 
     def __init__(
         self, message: str, *, retry_after: timedelta | None = None, **metadata: object
@@ -106,6 +105,30 @@ class ActionNotSupported(PlatformError):
     """An action that was sent to a service that does not own it."""
 
     kind, reason = ErrorKind.UNIMPLEMENTED, "ACTION_NOT_SUPPORTED"
+
+
+class ToldError(PlatformError):
+    """An error that another service of the installation told, to be passed on as it is.
+
+    Args:
+        kind: What a caller can do about it.
+        reason: What the service gave as reason.
+        message: What the service told people.
+        retry_after: How long to wait before the same request may succeed.
+        metadata: What varies in the message, for machines.
+    """
+
+    def __init__(
+        self,
+        kind: ErrorKind,
+        reason: str,
+        message: str,
+        *,
+        retry_after: timedelta | None = None,
+        metadata: Mapping[str, str],
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.kind, self.reason, self.metadata = kind, reason, dict(metadata)
 
 
 class InternalError(PlatformError):

@@ -1,5 +1,7 @@
 """Channels to the other processes of the installation."""
 
+from ipaddress import IPv4Address
+
 import grpc
 
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -20,5 +22,29 @@ CHANNEL_OPTIONS = (
 
 
 def open_channel(address: str) -> grpc.aio.Channel:
-    """Return a channel that connects, and connects again, by itself."""
-    return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+    """Return a channel that connects, and connects again, by itself.
+
+    Args:
+        address: host:port, or those of several replicas with commas between them.
+    """
+    return grpc.aio.insecure_channel(_target(address), options=CHANNEL_OPTIONS)
+
+
+def _target(address: str) -> str:
+    """Return what calls are sent to: any replica that is there.
+
+    gRPC takes a list of numbers only; of a list of names it is the first. A name that stands for
+    all replicas does as well.
+    """
+    addresses = address.split(",")
+    if len(addresses) > 1 and all(_is_ipv4(item) for item in addresses):
+        return f"ipv4:{address}"
+    return addresses[0]
+
+
+def _is_ipv4(address: str) -> bool:
+    try:
+        IPv4Address(address.rpartition(":")[0])
+    except ValueError:
+        return False
+    return True

@@ -1,11 +1,16 @@
 """Platform errors as `google.rpc.Status` and back."""
 
+from datetime import timedelta
+from typing import TypeVar
+
 import grpc
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from servicekit.errors import InvalidRequest, PlatformError
+from servicekit.errors import ErrorKind, InvalidRequest, PlatformError, ToldError, Violation
+
+Detail = TypeVar("Detail", bound=Message)
 
 ERROR_DOMAIN = "csms"
 """The domain of every `ErrorInfo` (AIP-193)."""
@@ -23,13 +28,43 @@ def grpc_code(error: PlatformError) -> grpc.StatusCode:
     return grpc.StatusCode[error.kind.name]
 
 
+def from_status(status: status_pb2.Status) -> PlatformError | None:
+    """Return the error that a service of the installation told, to be passed on.
+
+    None when it comes from elsewhere: gRPC itself has errors, for a service that is away.
+    """
+    info = _unpacked(status, error_details_pb2.ErrorInfo())
+    name = code_pb2.Code.Name(status.code) if status.code in code_pb2.Code.values() else ""
+    if info is None or info.domain != ERROR_DOMAIN or name not in ErrorKind.__members__:
+        return None
+    bad_request = _unpacked(status, error_details_pb2.BadRequest())
+    if bad_request is not None:
+        return InvalidRequest(
+            [Violation(item.field, item.description) for item in bad_request.field_violations]
+        )
+    return ToldError(
+        ErrorKind[name],
+        info.reason,
+        status.message,
+        retry_after=_retry_after(status),
+        metadata=info.metadata,
+    )
+
+
 def reason_of(status: status_pb2.Status) -> str:
     """Return the reason of a status' ErrorInfo; empty when it carries none."""
-    info = error_details_pb2.ErrorInfo()
-    for detail in status.details:
-        if detail.Unpack(info):
-            return str(info.reason)
-    return ""
+    info = _unpacked(status, error_details_pb2.ErrorInfo())
+    return "" if info is None else str(info.reason)
+
+
+def _retry_after(status: status_pb2.Status) -> timedelta | None:
+    retry = _unpacked(status, error_details_pb2.RetryInfo())
+    return None if retry is None else retry.retry_delay.ToTimedelta()
+
+
+def _unpacked(status: status_pb2.Status, detail: Detail) -> Detail | None:
+    """Fill a message from the detail of its type; None when there is none."""
+    return detail if any(packed.Unpack(detail) for packed in status.details) else None
 
 
 def _details(error: PlatformError) -> list[Message]:

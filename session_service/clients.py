@@ -4,16 +4,24 @@ from datetime import timedelta
 
 import grpc
 import structlog
+from grpc_status import rpc_status
 
 from csms.gateway.v1 import authorization_pb2, authorization_pb2_grpc
-from servicekit.errors import ServiceUnavailable
+from csms.v1 import command_service_pb2 as command_pb
+from csms.v1 import command_service_pb2_grpc as command_pb_grpc
+from servicekit.errors import PlatformError, ServiceUnavailable
+from servicekit.status import from_status
 from servicekit.telemetry import Tracing
 from session_service.convert import ocpp as convert
-from session_service.domain.sessions import TagCheck
+from session_service.convert import remote as convert_remote
+from session_service.domain.remote import Order, RemoteStart
+from session_service.domain.sessions import Session, TagCheck
 
 log = structlog.get_logger()
 
 _RETRY_AFTER = timedelta(seconds=1)
+_CREATION_S = 10.0
+"""How long device_service may take for a command beside what the caller waits for its answer."""
 
 
 class AuthorizationClient:
@@ -28,11 +36,9 @@ class AuthorizationClient:
         request = authorization_pb2.CheckIdTagRequest(
             id_tag=id_tag, charge_point_id=charge_point_id
         )
-        traceparent = self._tracing.current_traceparent()
-        metadata = (("traceparent", traceparent),) if traceparent else None
         try:
             response = await self._stub.CheckIdTag(
-                request, timeout=timeout_s, wait_for_ready=True, metadata=metadata
+                request, timeout=timeout_s, wait_for_ready=True, metadata=_trace(self._tracing)
             )
         except grpc.aio.AioRpcError as error:
             log.warning("id_tag_unchecked", code=error.code().name, charge_point=charge_point_id)
@@ -40,3 +46,50 @@ class AuthorizationClient:
                 "The id tag cannot be checked now; try again.", retry_after=_RETRY_AFTER
             ) from error
         return convert.to_tag_check(response)
+
+
+class CommandClient:
+    """Asks device_service for commands; see the port for what its methods raise."""
+
+    def __init__(self, channel: grpc.aio.Channel, tracing: Tracing) -> None:
+        self._stub = command_pb_grpc.CommandServiceStub(channel)
+        self._tracing = tracing
+
+    async def remote_start(self, start: RemoteStart, order: Order) -> command_pb.Command:
+        """Ask a charge point to start a session."""
+        return await self._create(convert_remote.to_remote_start(start, order), order)
+
+    async def remote_stop(self, session: Session, order: Order) -> command_pb.Command:
+        """Ask the charge point of a session to stop it."""
+        return await self._create(convert_remote.to_remote_stop(session, order), order)
+
+    async def _create(
+        self, request: command_pb.CreateCommandRequest, order: Order
+    ) -> command_pb.Command:
+        requester = ((convert_remote.REQUESTER, order.requester),) if order.requester else ()
+        try:
+            return await self._stub.CreateCommand(
+                request,
+                timeout=order.wait.total_seconds() + _CREATION_S,
+                metadata=(*_trace(self._tracing), *requester),
+            )
+        except grpc.aio.AioRpcError as error:
+            raise _told(error) from error
+
+
+def _told(error: grpc.aio.AioRpcError) -> PlatformError:
+    """Return what device_service said against a command, or that it said nothing."""
+    status = rpc_status.from_call(error)
+    told = None if status is None else from_status(status)
+    if told is not None:
+        return convert_remote.to_own_fields(told)
+    log.warning("command_not_created", code=error.code().name, error=error.details())
+    return ServiceUnavailable(
+        "device_service gives no answer now; try again, with the same request_id.",
+        retry_after=_RETRY_AFTER,
+    )
+
+
+def _trace(tracing: Tracing) -> tuple[tuple[str, str], ...]:
+    traceparent = tracing.current_traceparent()
+    return (("traceparent", traceparent),) if traceparent else ()

@@ -2,18 +2,20 @@
 
 import grpc
 
+from csms.v1 import command_service_pb2 as command_pb
 from csms.v1 import session_service_pb2 as pb
 from csms.v1 import session_service_pb2_grpc as pb_grpc
 from servicekit.interceptors import Context
 from session_service.convert import api as convert
-from session_service.use_cases import Sessions
+from session_service.convert import remote as convert_remote
+from session_service.use_cases import RemoteControl, Sessions
 
 
 class SessionApi(pb_grpc.SessionServiceServicer):
     """`csms.v1.SessionService`, for operators."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+    def __init__(self, sessions: Sessions, remote: RemoteControl[command_pb.Command]) -> None:
+        self._sessions, self._remote = sessions, remote
 
     def register(self, server: grpc.aio.Server) -> str:
         """Add this servicer to a server and return the full name of its service."""
@@ -30,6 +32,20 @@ class SessionApi(pb_grpc.SessionServiceServicer):
         """List sessions, newest first."""
         page = await self._sessions.list(*convert.list_request(request))
         return convert.to_list_response(page)
+
+    async def StartSession(
+        self, request: pb.StartSessionRequest, context: Context
+    ) -> command_pb.Command:
+        """Ask a charge point to start a session."""
+        metadata = context.invocation_metadata() or ()
+        return await self._remote.start(*convert_remote.start_request(request, metadata))
+
+    async def StopSession(
+        self, request: pb.StopSessionRequest, context: Context
+    ) -> command_pb.Command:
+        """Ask the charge point of a session to stop it."""
+        metadata = context.invocation_metadata() or ()
+        return await self._remote.stop(*convert_remote.stop_request(request, metadata))
 
     async def ListMeterValues(
         self, request: pb.ListMeterValuesRequest, context: Context

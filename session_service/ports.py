@@ -1,11 +1,12 @@
 """What the use cases need from outside."""
 
 import uuid
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from servicekit.pagination import Page, PageRequest
 from session_service.domain.meter_values import StoredMeterValue
 from session_service.domain.quarantine import QuarantineEntry
+from session_service.domain.remote import Order, RemoteStart
 from session_service.domain.sessions import (
     IdTagInfo,
     MeterReport,
@@ -17,6 +18,9 @@ from session_service.domain.sessions import (
     Stop,
     TagCheck,
 )
+
+Command_co = TypeVar("Command_co", covariant=True)
+"""A command as it is shown; what it holds is device_service's matter."""
 
 
 class Records(Protocol):
@@ -72,3 +76,20 @@ class Authorizations(Protocol):
         Raises:
             ServiceUnavailable: There was no answer within `timeout_s` seconds.
         """
+
+
+class Commands(Protocol[Command_co]):
+    """Sends commands to charge points.
+
+    Each method returns the command as it is when the wait is over or it has ended.
+
+    Raises:
+        PlatformError: What device_service has against the command, with its own reason.
+        ServiceUnavailable: device_service gave no answer; a repeat with the request id is safe.
+    """
+
+    async def remote_start(self, start: RemoteStart, order: Order) -> Command_co:
+        """Ask a charge point to start a session."""
+
+    async def remote_stop(self, session: Session, order: Order) -> Command_co:
+        """Ask the charge point of a session to stop it."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import uuid
+from typing import Generic, TypeVar
 
 import structlog
 
@@ -11,11 +12,13 @@ from servicekit.ids import IdSource
 from servicekit.pagination import Page, PageRequest
 from session_service.domain.meter_values import StoredMeterValue
 from session_service.domain.quarantine import QuarantineEntry
+from session_service.domain.remote import Order, RemoteStart
 from session_service.domain.sessions import (
     IdTagInfo,
     MeterReport,
     Receipt,
     Session,
+    SessionAlreadyEnded,
     SessionFilter,
     SessionNotFound,
     Start,
@@ -23,9 +26,11 @@ from session_service.domain.sessions import (
     StartKey,
     Stop,
 )
-from session_service.ports import Authorizations, Records, SessionStore
+from session_service.ports import Authorizations, Commands, Records, SessionStore
 
 log = structlog.get_logger()
+
+Command = TypeVar("Command")
 
 _START_CHECK_S = 5.0
 _STOP_CHECK_S = 2.0
@@ -126,3 +131,29 @@ class Sessions:
     ) -> Page[QuarantineEntry]:
         """Return a page of what could not be placed, newest first."""
         return await self._store.list_quarantine(page, charge_point_id)
+
+
+class RemoteControl(Generic[Command]):
+    """Asks charge points to start and to stop sessions; they decide."""
+
+    def __init__(self, sessions: Sessions, commands: Commands[Command]) -> None:
+        self._sessions, self._commands = sessions, commands
+
+    async def start(self, start: RemoteStart, order: Order) -> Command:
+        """Ask for a session; see the port for what it raises."""
+        return await self._commands.remote_start(start, order)
+
+    async def stop(self, session_id: uuid.UUID, order: Order) -> Command:
+        """Ask to stop a session; see the port for what else it raises.
+
+        Raises:
+            SessionNotFound: There is no session with this id.
+            SessionAlreadyEnded: It was stopped before.
+        """
+        session = await self._sessions.get(session_id)
+        if session.end is not None:
+            raise SessionAlreadyEnded(
+                f"Session {session_id} has ended already; nothing is to be stopped.",
+                session=session_id,
+            )
+        return await self._commands.remote_stop(session, order)

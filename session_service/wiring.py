@@ -8,12 +8,12 @@ from servicekit.ids import time_ordered_uuid
 from servicekit.lifecycle import Service
 from servicekit.telemetry import Tracing
 from session_service.call_api import handlers
-from session_service.clients import AuthorizationClient
+from session_service.clients import AuthorizationClient, CommandClient
 from session_service.config import Config
 from session_service.grpc_api import SessionApi
 from session_service.store.records import PostgresRecords
 from session_service.store.sessions import PostgresSessionStore
-from session_service.use_cases import Sessions, Transactions
+from session_service.use_cases import RemoteControl, Sessions, Transactions
 
 SCHEMA = "session"
 
@@ -28,10 +28,13 @@ def build(config: Config, tracing: Tracing) -> Service:
         timeout_s=config.database_timeout_s,
     )
     channel = open_channel(config.auth_address)
+    device_channel = open_channel(config.device_address)
     records = PostgresRecords(database, clock, time_ordered_uuid)
     transactions = Transactions(
         records, AuthorizationClient(channel, tracing), clock, time_ordered_uuid
     )
+    sessions = Sessions(PostgresSessionStore(database))
+    remote = RemoteControl(sessions, CommandClient(device_channel, tracing))
     calls = CallServer(
         handlers(transactions, time_ordered_uuid),
         clock,
@@ -40,10 +43,10 @@ def build(config: Config, tracing: Tracing) -> Service:
     )
     return Service(
         registrations=[
-            SessionApi(Sessions(PostgresSessionStore(database))).register,
+            SessionApi(sessions, remote).register,
             calls.register,
         ],
         check=database.check,
         drain=[calls.drain],
-        close=[records.close, channel.close, database.close],
+        close=[records.close, channel.close, device_channel.close, database.close],
     )

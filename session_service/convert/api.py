@@ -25,7 +25,7 @@ _STATE_FILTER = {number: state for state, number in _STATE.items()}
 def named(request: pb.GetSessionRequest) -> uuid.UUID:
     """Parse a request that only names a session."""
     with Parsing() as field:
-        return field("name", _session_id, request.name)
+        return field("name", session_id, request.name)
 
 
 def list_request(request: pb.ListSessionsRequest) -> tuple[PageRequest, SessionFilter]:
@@ -33,8 +33,8 @@ def list_request(request: pb.ListSessionsRequest) -> tuple[PageRequest, SessionF
     with Parsing() as field:
         size = field("page_size", page_size, request.page_size)
         wanted = SessionFilter(
-            charge_point_id=field("charge_point", _charge_point_id, request.charge_point),
-            id_tag=field("id_tag", _id_tag, request.id_tag),
+            charge_point_id=field("charge_point", charge_point_id, request.charge_point),
+            id_tag=field("id_tag", id_tag, request.id_tag),
             state=field("state", _state, request.state),
             start_time_from=_time(field, request, "start_time_from"),
             start_time_until=_time(field, request, "start_time_until"),
@@ -48,7 +48,7 @@ def list_meter_values_request(
     """Parse which page of which session's meter values is asked for."""
     with Parsing() as field:
         size = field("page_size", page_size, request.page_size)
-        parent = field("parent", _session_id, request.parent)
+        parent = field("parent", session_id, request.parent)
     return page_request(size, request.page_token, "meterValues", parent), parent
 
 
@@ -58,9 +58,8 @@ def list_quarantine_request(
     """Parse which page of whose quarantine entries is asked for."""
     with Parsing() as field:
         size = field("page_size", page_size, request.page_size)
-        charge_point_id = field("charge_point", _charge_point_id, request.charge_point)
-    page = page_request(size, request.page_token, "quarantine", charge_point_id)
-    return page, charge_point_id
+        wanted = field("charge_point", charge_point_id, request.charge_point)
+    return page_request(size, request.page_token, "quarantine", wanted), wanted
 
 
 def to_message(session: Session) -> pb.Session:
@@ -166,7 +165,12 @@ def _quarantine_entry(entry: QuarantineEntry) -> pb.QuarantineEntry:
     )
 
 
-def _session_id(name: str) -> uuid.UUID:
+def session_id(name: str) -> uuid.UUID:
+    """Parse `sessions/{session}`.
+
+    Raises:
+        ValueError: It has another shape.
+    """
     text = resource_id(name, COLLECTION)
     try:
         return uuid.UUID(text)
@@ -174,12 +178,21 @@ def _session_id(name: str) -> uuid.UUID:
         raise ValueError("must be a name like sessions/0190a7c2-…, with a UUID") from None
 
 
-def _charge_point_id(name: str) -> str | None:
+def charge_point_id(name: str) -> str | None:
+    """Parse `chargePoints/{charge_point}`; None when it is empty.
+
+    Raises:
+        ValueError: It has another shape.
+    """
     return resource_id(_without_nul(name), "chargePoints") if name else None
 
 
-def _id_tag(name: str) -> str | None:
-    """Parse the name of a tag; charge points send tags with any characters, `/` among them."""
+def id_tag(name: str) -> str | None:
+    """Parse the name of a tag, which holds any characters, `/` among them; None when it is empty.
+
+    Raises:
+        ValueError: It has another shape.
+    """
     if not name:
         return None
     prefix, _, text = _without_nul(name).partition("/")

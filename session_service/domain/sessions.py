@@ -18,6 +18,12 @@ class SessionNotFound(PlatformError):
     kind, reason = ErrorKind.NOT_FOUND, "SESSION_NOT_FOUND"
 
 
+class SessionAlreadyEnded(PlatformError):
+    """The session was stopped before."""
+
+    kind, reason = ErrorKind.FAILED_PRECONDITION, "SESSION_ALREADY_ENDED"
+
+
 class AuthorizationStatus(enum.Enum):
     """The answer to an id tag (OCPP 1.6 7.2)."""
 

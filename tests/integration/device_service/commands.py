@@ -24,6 +24,12 @@ def remote_start(id_tag: str = "TAG-1") -> dict[str, Any]:
     return {"remote_start_transaction": request}
 
 
+def remote_stop() -> dict[str, Any]:
+    """Return the fields of a command that asks to end a transaction."""
+    request = core_pb2.RemoteStopTransactionRequest(transaction_id=1)
+    return {"remote_stop_transaction": request}
+
+
 @dataclass(frozen=True)
 class Operator:
     """Calls CommandService."""

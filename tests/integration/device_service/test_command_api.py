@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable
+from typing import Any
 
 import grpc
 import pytest
@@ -14,11 +15,19 @@ from csms.ocpp.v16 import core_pb2
 from csms.v1 import charge_point_service_pb2 as charge_point_pb
 from csms.v1 import command_service_pb2 as pb
 from tests.fakes.deliverer import Deliverer
-from tests.integration.device_service.commands import Operator, id_of, remote_start, reset
+from tests.integration.device_service.commands import (
+    Operator,
+    id_of,
+    remote_start,
+    remote_stop,
+    reset,
+)
 from tests.integration.device_service.conftest import StartPlatform
 from tests.integration.device_service.gateway import Platform
 from tests.support.errors import RpcFailure, failure
 from tests.support.rest import eventually
+
+SESSION = "sessions/0190a7c2-0000-7000-8000-000000000001"
 
 
 @pytest.fixture
@@ -351,3 +360,30 @@ async def test_deleting_a_charge_point_deletes_its_commands(
 
 async def is_listed(operator: Operator) -> bool:
     return bool(await operator.names())
+
+
+async def test_remote_stop_names_its_session(operator: Operator, deliverer: Deliverer) -> None:
+    request_id = str(uuid.uuid4())
+    created = await operator.create(request_id=request_id, **remote_stop(), session=SESSION)
+    assert created.session == SESSION
+    assert (await operator.get(created.name)).session == SESSION
+    repeated = await operator.create(request_id=request_id, **remote_stop(), session=SESSION)
+    assert repeated.name == created.name
+    error = await refused(operator.create(request_id=request_id, **remote_stop()))
+    assert error.reason == "REQUEST_ID_REUSED"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {**remote_stop(), "session": "sessions/42"},
+        {**remote_stop(), "session": SESSION.removeprefix("sessions/")},
+        {**remote_start(), "session": SESSION},
+        {**reset(), "session": SESSION},
+    ],
+)
+async def test_session_is_a_name_and_for_a_remote_stop_alone(
+    operator: Operator, deliverer: Deliverer, values: dict[str, Any]
+) -> None:
+    error = await refused(operator.create(**values))
+    assert (error.reason, error.fields) == ("INVALID_REQUEST", ("command.session",))

@@ -182,10 +182,15 @@ async def gateway_to(channel: grpc.aio.Channel) -> AsyncIterator[Gateway]:
 
 
 @contextlib.asynccontextmanager
-async def session_gateway(database_url: str, auth_address: str) -> AsyncIterator[Platform]:
+async def session_gateway(
+    database_url: str, auth_address: str, device_address: str = ""
+) -> AsyncIterator[Platform]:
     """Serve one replica of session_service; its platform talks to this replica."""
     config = session_service.config.Config(
-        listen=free_address(), database_url=database_url, auth_address=auth_address
+        listen=free_address(),
+        database_url=database_url,
+        auth_address=auth_address,
+        device_address=device_address or free_address(),
     )
     service = session_service.wiring.build(config, NO_TRACING)
     async with (

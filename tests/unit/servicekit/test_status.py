@@ -9,7 +9,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from servicekit import errors
 from servicekit.errors import ErrorKind, InvalidRequest, PlatformError, QueueFull, Violation
-from servicekit.status import grpc_code, reason_of, to_status
+from servicekit.status import from_status, grpc_code, reason_of, to_status
 
 
 def detail(status: status_pb2.Status, message: Message) -> Message:
@@ -59,8 +59,11 @@ def all_errors() -> list[type[PlatformError]]:
     return [item for item in candidates if issubclass(item, PlatformError)]
 
 
+WITHOUT_REASON = (PlatformError, errors.InternalError, errors.ToldError)
+
+
 def test_reasons_are_unique() -> None:
-    named = [item for item in all_errors() if item not in (PlatformError, errors.InternalError)]
+    named = [item for item in all_errors() if item not in WITHOUT_REASON]
     reasons = [item.reason for item in named]
     assert len(set(reasons)) == len(reasons) >= 8
 
@@ -71,3 +74,29 @@ def test_reason_is_read_back() -> None:
 
 def test_foreign_status_has_no_reason() -> None:
     assert not reason_of(status_pb2.Status(code=2, message="foreign"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        QueueFull("Too many wait.", retry_after=timedelta(seconds=1.5), gateway="g", waiting=3),
+        errors.EtagMismatch("It changed."),
+        InvalidRequest([Violation("a", "is wrong"), Violation("b.c", "too")]),
+    ],
+    ids=lambda error: error.reason,
+)
+def test_error_of_another_service_is_passed_on_whole(error: PlatformError) -> None:
+    told = from_status(to_status(error))
+    assert told is not None
+    assert to_status(told) == to_status(error)
+
+
+def test_foreign_status_is_no_error_of_ours() -> None:
+    assert from_status(status_pb2.Status(code=14, message="connection refused")) is None
+    foreign = to_status(QueueFull("Too many wait."))
+    foreign.details[0].Pack(error_details_pb2.ErrorInfo(reason="QUEUE_FULL", domain="elsewhere"))
+    assert from_status(foreign) is None
+    for code in (1, 999):
+        unheard = to_status(QueueFull("Too many wait."))
+        unheard.code = code
+        assert from_status(unheard) is None

@@ -181,7 +181,9 @@ class Command(_message.Message):
     requester: _builtins.str
     """Tells who asked for the command."""
     session: _builtins.str
-    """Names the session that came of a remote start, or that a remote stop is for: `sessions/{session}`."""
+    """Names the session that came of a remote start, or that a remote stop is for: `sessions/{session}`.
+    Only the creator of a remote stop may set it.
+    """
     session_outcome: Global___Command.SessionOutcome.ValueType
     """Tells what came of a remote start."""
     @_builtins.property

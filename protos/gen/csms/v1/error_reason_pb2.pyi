@@ -86,6 +86,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Tells that a command passed its expire time before it could be sent."""
     ERROR_REASON_ANSWER_UNREADABLE: _ErrorReason.ValueType  # 29
     """Tells that the charge point's answer did not fit its schema and could not be repaired."""
+    ERROR_REASON_SESSION_ALREADY_ENDED: _ErrorReason.ValueType  # 30
+    """Tells that the session has ended already."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Lists the reasons that stand in `google.rpc.ErrorInfo.reason`, without their prefix, under the
@@ -158,4 +160,6 @@ ERROR_REASON_COMMAND_EXPIRED: ErrorReason.ValueType  # 28
 """Tells that a command passed its expire time before it could be sent."""
 ERROR_REASON_ANSWER_UNREADABLE: ErrorReason.ValueType  # 29
 """Tells that the charge point's answer did not fit its schema and could not be repaired."""
+ERROR_REASON_SESSION_ALREADY_ENDED: ErrorReason.ValueType  # 30
+"""Tells that the session has ended already."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -4,7 +4,9 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from csms.ocpp.v16 import types_pb2 as _types_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -407,6 +409,90 @@ class ListSessionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSessionsResponse: _TypeAlias = ListSessionsResponse  # noqa: Y015
+
+@_typing.final
+class StartSessionRequest(_message.Message):
+    """Asks to start a session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGE_POINT_FIELD_NUMBER: _builtins.int
+    ID_TAG_FIELD_NUMBER: _builtins.int
+    CONNECTOR_ID_FIELD_NUMBER: _builtins.int
+    CHARGING_PROFILE_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    charge_point: _builtins.str
+    """Names the charge point: `chargePoints/{charge_point}`."""
+    id_tag: _builtins.str
+    """Names the id tag to start with: `idTags/{id_tag}`. The charge point decides whether it may charge."""
+    connector_id: _builtins.int
+    """Holds the number of the connector. Absent: the charge point chooses."""
+    request_id: _builtins.str
+    """Identifies the request (a UUID): the same id for the same charge point gives the same command
+    again, for 24 hours. Empty: each request makes a command.
+    """
+    @_builtins.property
+    def charging_profile(self) -> _types_pb2.ChargingProfile:
+        """Limits the session; its purpose is TxProfile. Absent: no limit of its own."""
+
+    @_builtins.property
+    def wait(self) -> _duration_pb2.Duration:
+        """Lets the call wait for the charge point's answer; at most 5 minutes. Absent: it returns at once."""
+
+    def __init__(
+        self,
+        *,
+        charge_point: _builtins.str = ...,
+        id_tag: _builtins.str = ...,
+        connector_id: _builtins.int | None = ...,
+        charging_profile: _types_pb2.ChargingProfile | None = ...,
+        wait: _duration_pb2.Duration | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_connector_id", b"_connector_id", "charging_profile", b"charging_profile", "connector_id", b"connector_id", "wait", b"wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_connector_id", b"_connector_id", "charge_point", b"charge_point", "charging_profile", b"charging_profile", "connector_id", b"connector_id", "id_tag", b"id_tag", "request_id", b"request_id", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__connector_id: _TypeAlias = _typing.Literal["connector_id"]  # noqa: Y015
+    _WhichOneofArgType__connector_id: _TypeAlias = _typing.Literal["_connector_id", b"_connector_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__connector_id) -> _WhichOneofReturnType__connector_id | None: ...
+
+Global___StartSessionRequest: _TypeAlias = StartSessionRequest  # noqa: Y015
+
+@_typing.final
+class StopSessionRequest(_message.Message):
+    """Asks to stop a session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Names the session: `sessions/{session}`."""
+    request_id: _builtins.str
+    """Identifies the request (a UUID): the same id for the same charge point gives the same command
+    again, for 24 hours. Empty: each request makes a command.
+    """
+    @_builtins.property
+    def wait(self) -> _duration_pb2.Duration:
+        """Lets the call wait for the charge point's answer; at most 5 minutes. Absent: it returns at once."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        wait: _duration_pb2.Duration | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopSessionRequest: _TypeAlias = StopSessionRequest  # noqa: Y015
 
 @_typing.final
 class ListMeterValuesRequest(_message.Message):

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from csms.v1 import command_service_pb2 as csms_dot_v1_dot_command__service__pb2
 from csms.v1 import session_service_pb2 as csms_dot_v1_dot_session__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -45,6 +46,16 @@ class SessionServiceStub:
                 request_serializer=csms_dot_v1_dot_session__service__pb2.ListSessionsRequest.SerializeToString,
                 response_deserializer=csms_dot_v1_dot_session__service__pb2.ListSessionsResponse.FromString,
                 _registered_method=True)
+        self.StartSession = channel.unary_unary(
+                '/csms.v1.SessionService/StartSession',
+                request_serializer=csms_dot_v1_dot_session__service__pb2.StartSessionRequest.SerializeToString,
+                response_deserializer=csms_dot_v1_dot_command__service__pb2.Command.FromString,
+                _registered_method=True)
+        self.StopSession = channel.unary_unary(
+                '/csms.v1.SessionService/StopSession',
+                request_serializer=csms_dot_v1_dot_session__service__pb2.StopSessionRequest.SerializeToString,
+                response_deserializer=csms_dot_v1_dot_command__service__pb2.Command.FromString,
+                _registered_method=True)
         self.ListMeterValues = channel.unary_unary(
                 '/csms.v1.SessionService/ListMeterValues',
                 request_serializer=csms_dot_v1_dot_session__service__pb2.ListMeterValuesRequest.SerializeToString,
@@ -74,6 +85,28 @@ class SessionServiceServicer:
         """Lists sessions, newest first by creation.
 
         The caller must be an operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartSession(self, request, context):
+        """Asks a charge point to start a session, by the command RemoteStartTransaction.
+
+        The session exists when the charge point has begun its transaction: `session_outcome` of the command
+        tells whether it has, and `session` names it then. Fails as CommandService.CreateCommand does. The
+        caller must be an operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopSession(self, request, context):
+        """Asks the charge point of a session to stop it, by the command RemoteStopTransaction.
+
+        The session ends when the charge point has stopped its transaction. Fails with NOT_FOUND /
+        SESSION_NOT_FOUND, with FAILED_PRECONDITION / SESSION_ALREADY_ENDED, a repeat too, and as
+        CommandService.CreateCommand does. The caller must be an operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,6 +143,16 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.ListSessions,
                     request_deserializer=csms_dot_v1_dot_session__service__pb2.ListSessionsRequest.FromString,
                     response_serializer=csms_dot_v1_dot_session__service__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'StartSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartSession,
+                    request_deserializer=csms_dot_v1_dot_session__service__pb2.StartSessionRequest.FromString,
+                    response_serializer=csms_dot_v1_dot_command__service__pb2.Command.SerializeToString,
+            ),
+            'StopSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopSession,
+                    request_deserializer=csms_dot_v1_dot_session__service__pb2.StopSessionRequest.FromString,
+                    response_serializer=csms_dot_v1_dot_command__service__pb2.Command.SerializeToString,
             ),
             'ListMeterValues': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMeterValues,
@@ -177,6 +220,60 @@ class SessionService:
             '/csms.v1.SessionService/ListSessions',
             csms_dot_v1_dot_session__service__pb2.ListSessionsRequest.SerializeToString,
             csms_dot_v1_dot_session__service__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csms.v1.SessionService/StartSession',
+            csms_dot_v1_dot_session__service__pb2.StartSessionRequest.SerializeToString,
+            csms_dot_v1_dot_command__service__pb2.Command.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csms.v1.SessionService/StopSession',
+            csms_dot_v1_dot_session__service__pb2.StopSessionRequest.SerializeToString,
+            csms_dot_v1_dot_command__service__pb2.Command.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from csms.v1 import command_service_pb2 as _command_service_pb2
 from csms.v1 import session_service_pb2 as _session_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -43,6 +44,20 @@ class SessionServiceStub:
 
     The caller must be an operator.
     """
+    StartSession: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.StartSessionRequest, _command_service_pb2.Command]
+    """Asks a charge point to start a session, by the command RemoteStartTransaction.
+
+    The session exists when the charge point has begun its transaction: `session_outcome` of the command
+    tells whether it has, and `session` names it then. Fails as CommandService.CreateCommand does. The
+    caller must be an operator.
+    """
+    StopSession: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.StopSessionRequest, _command_service_pb2.Command]
+    """Asks the charge point of a session to stop it, by the command RemoteStopTransaction.
+
+    The session ends when the charge point has stopped its transaction. Fails with NOT_FOUND /
+    SESSION_NOT_FOUND, with FAILED_PRECONDITION / SESSION_ALREADY_ENDED, a repeat too, and as
+    CommandService.CreateCommand does. The caller must be an operator.
+    """
     ListMeterValues: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ListMeterValuesRequest, _session_service_pb2.ListMeterValuesResponse]
     """Lists the meter values of a session in the order of their time.
 
@@ -69,6 +84,20 @@ class SessionServiceAsyncStub(SessionServiceStub):
     """Lists sessions, newest first by creation.
 
     The caller must be an operator.
+    """
+    StartSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.StartSessionRequest, _command_service_pb2.Command]  # type: ignore[assignment]
+    """Asks a charge point to start a session, by the command RemoteStartTransaction.
+
+    The session exists when the charge point has begun its transaction: `session_outcome` of the command
+    tells whether it has, and `session` names it then. Fails as CommandService.CreateCommand does. The
+    caller must be an operator.
+    """
+    StopSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.StopSessionRequest, _command_service_pb2.Command]  # type: ignore[assignment]
+    """Asks the charge point of a session to stop it, by the command RemoteStopTransaction.
+
+    The session ends when the charge point has stopped its transaction. Fails with NOT_FOUND /
+    SESSION_NOT_FOUND, with FAILED_PRECONDITION / SESSION_ALREADY_ENDED, a repeat too, and as
+    CommandService.CreateCommand does. The caller must be an operator.
     """
     ListMeterValues: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ListMeterValuesRequest, _session_service_pb2.ListMeterValuesResponse]  # type: ignore[assignment]
     """Lists the meter values of a session in the order of their time.
@@ -105,6 +134,32 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists sessions, newest first by creation.
 
         The caller must be an operator.
+        """
+
+    @_abc_1.abstractmethod
+    def StartSession(
+        self,
+        request: _session_service_pb2.StartSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_command_service_pb2.Command, _abc.Awaitable[_command_service_pb2.Command]]:
+        """Asks a charge point to start a session, by the command RemoteStartTransaction.
+
+        The session exists when the charge point has begun its transaction: `session_outcome` of the command
+        tells whether it has, and `session` names it then. Fails as CommandService.CreateCommand does. The
+        caller must be an operator.
+        """
+
+    @_abc_1.abstractmethod
+    def StopSession(
+        self,
+        request: _session_service_pb2.StopSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_command_service_pb2.Command, _abc.Awaitable[_command_service_pb2.Command]]:
+        """Asks the charge point of a session to stop it, by the command RemoteStopTransaction.
+
+        The session ends when the charge point has stopped its transaction. Fails with NOT_FOUND /
+        SESSION_NOT_FOUND, with FAILED_PRECONDITION / SESSION_ALREADY_ENDED, a repeat too, and as
+        CommandService.CreateCommand does. The caller must be an operator.
         """
 
     @_abc_1.abstractmethod
