@@ -101,13 +101,20 @@ class Subject:
         assert (await self.sessions())[0]["ocppTransactionId"] == str(started.transaction_id)
         return started
 
-    async def stop(self, started: Any, reason: Reason | None = None, **more: Any) -> Any:
+    async def stop(
+        self,
+        started: Any,
+        reason: Reason | None = None,
+        *,
+        ago: timedelta = timedelta(0),
+        **more: Any,
+    ) -> Any:
         """Stop a transaction and return its session."""
         await self.point.call(
             call.StopTransaction(
                 transaction_id=started.transaction_id,
                 meter_stop=METER_START_WH + 500,
-                timestamp=ocpp_now(),
+                timestamp=ocpp_now(-ago),
                 reason=reason,
                 **more,
             )
