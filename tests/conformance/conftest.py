@@ -3,8 +3,8 @@
 import pytest
 
 from deploy.embedded import Platform
-from tests.conformance.subject import Stage
 from tests.support.rest import Rest
+from tests.support.subject import Stage
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import pytest
 from ocpp.v16 import call
 from ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason
 
-from tests.conformance.subject import Stage, Subject
 from tests.support.charge_points import boot
+from tests.support.subject import Stage, Subject
 
 AN_HOUR = timedelta(hours=1)
 

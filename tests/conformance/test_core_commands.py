@@ -5,9 +5,9 @@ from typing import Any
 
 from ocpp.v16.enums import ChargePointStatus, Reason
 
-from tests.conformance.subject import ACCEPTED, REJECTED, Stage, Subject
 from tests.support.charge_points import boot
 from tests.support.rest import eventually
+from tests.support.subject import ACCEPTED, REJECTED, Stage, Subject
 from tests.support.waiting import until
 
 REMOTE_ACCEPTED = {"status": "REMOTE_START_STOP_STATUS_ACCEPTED"}

@@ -3,8 +3,8 @@
 from ocpp.v16 import call
 from ocpp.v16.enums import ChargePointStatus, DiagnosticsStatus, FirmwareStatus
 
-from tests.conformance.subject import Stage, Subject
 from tests.support.charge_points import boot
+from tests.support.subject import Stage, Subject
 
 FIRMWARE_URL = "ftp://files.example/firmware.bin"
 UPLOAD_URL = "ftp://files.example/uploads"

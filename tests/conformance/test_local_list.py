@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.conformance.subject import Stage, Subject
+from tests.support.subject import Stage, Subject
 
 ENTRY = {"idTag": "LIST-1", "idTagInfo": {"status": "AUTHORIZATION_STATUS_ACCEPTED"}}
 WIRE_ENTRY = {"idTag": "LIST-1", "idTagInfo": {"status": "Accepted"}}

@@ -11,8 +11,8 @@ from ocpp.v16.enums import (
     FirmwareStatus,
 )
 
-from tests.conformance.subject import ACCEPTED, REJECTED, Stage
 from tests.support.charge_points import ocpp_now
+from tests.support.subject import ACCEPTED, REJECTED, Stage
 
 STATUS = call.StatusNotification(
     connector_id=1, error_code=ChargePointErrorCode.no_error, status=ChargePointStatus.available

@@ -5,7 +5,7 @@ from typing import Any
 from ocpp.v16 import call
 from ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus
 
-from tests.conformance.subject import ACCEPTED, REJECTED, Stage, Subject
+from tests.support.subject import ACCEPTED, REJECTED, Stage, Subject
 
 EXPIRY = "2099-01-02T03:04:05Z"
 RESERVATION_ID = 46

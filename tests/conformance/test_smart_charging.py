@@ -4,7 +4,7 @@ from typing import Any
 
 from ocpp.v16.enums import ChargePointStatus
 
-from tests.conformance.subject import ACCEPTED, Stage, Subject
+from tests.support.subject import ACCEPTED, Stage, Subject
 
 PERIODS = [{"startPeriod": 0, "limit": 16}, {"startPeriod": 900, "limit": 6.5, "numberPhases": 1}]
 SCHEDULE = {

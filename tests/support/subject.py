@@ -1,4 +1,4 @@
-"""Both sides of a certification case: a charge point on its socket, an operator at the REST API."""
+"""Both sides of a command: a charge point on its socket, an operator at the REST API."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -34,7 +34,7 @@ class Subject:
 
     @property
     def id_tag(self) -> str:
-        """A tag of this case alone."""
+        """A tag of this charge point alone."""
         return f"{self.identity}-TAG"[:20]
 
     @property
@@ -131,7 +131,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the cases take place."""
+    """A platform and its REST API: where charge points and operators meet."""
 
     platform: Platform
     rest: Rest
@@ -143,8 +143,8 @@ class Stage:
         """Connect and boot a charge point; answers are given by action.
 
         Args:
-            identity: The charge point's identity: the name of the case.
-            tagged: Whether the platform knows the case's tag.
+            identity: The charge point's identity, such as the name of a certification case.
+            tagged: Whether the platform knows its tag.
             answers: What the charge point answers to each action; None: nothing.
         """
         async with commanded(self.platform.ocpp_url, identity, answers) as point:
