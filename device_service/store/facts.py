@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -22,11 +21,10 @@ from device_service.facts import (
     Registration,
     StatusReported,
 )
+from device_service.store import presence
 from device_service.store.tables import (
     charge_points,
-    connections,
     connectors,
-    gateway_instances,
     given,
     insert_given,
     notices,
@@ -36,8 +34,6 @@ from device_service.store.tables import (
 from servicekit.database import Database
 
 MAX_REFUSED_HANDSHAKES = 10_000
-_FORGET_GATEWAY_AFTER = timedelta(days=1)
-_NOT_LISTED = "not held by its gateway any more"
 _CONNECTOR = tuple(field.name for field in dataclasses.fields(Connector))
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
@@ -71,10 +67,10 @@ class FactWriter:
             await _store_statuses(connection, _of(facts, StatusReported))
             await _store_last_statuses(connection, _of(facts, NoticeReported))
             await _store_notices(connection, _notices(facts))
-            await _link(connection, _of(facts, GatewayLinked))
-            await _open(connection, _of(facts, ConnectionOpened))
-            await _close(connection, _of(facts, ConnectionClosed))
-            await _beat(connection, _of(facts, GatewayBeat))
+            await presence.store_links(connection, _of(facts, GatewayLinked))
+            await presence.store_openings(connection, _of(facts, ConnectionOpened))
+            await presence.store_closings(connection, _of(facts, ConnectionClosed))
+            await presence.store_beats(connection, _of(facts, GatewayBeat))
             await self._refuse(connection, _of(facts, RefusedHandshake))
         return [
             registrations.get(fact.charge_point_id) if isinstance(fact, BootReported) else None
@@ -194,130 +190,6 @@ async def _store_notices(connection: AsyncConnection, items: Sequence[Notice]) -
         await connection.execute(insert, [_notice_row(item) for item in ordered])
 
 
-async def _open(connection: AsyncConnection, opened: Sequence[ConnectionOpened]) -> None:
-    if not opened:
-        return
-    await _prolong(connection, opened)
-    newest: dict[str, ConnectionOpened] = {}
-    for item in opened:
-        known = newest.get(item.charge_point_id)
-        if known is None or known.open_time <= item.open_time:
-            newest[item.charge_point_id] = item
-    rows = [_connection_row(item) for item in newest.values()]
-    insert = insert_given(connections, rows, "charge_point_id")
-    new, ended = insert.excluded, ("close_time", "close_code", "close_reason")
-    changes: dict[str, Any] = {name: new[name] for name in rows[0]} | dict.fromkeys(
-        ended, sa.null()
-    )
-    changes["generation"] = connections.c.generation + 1
-    changes["last_seen_time"] = sa.func.greatest(connections.c.last_seen_time, new.last_seen_time)
-    await connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["charge_point_id"],
-            set_=changes,
-            # A report that is sent again neither opens a connection anew nor replaces a newer one.
-            # An older one counts again when the newest has ended.
-            where=(connections.c.connection_id != new.connection_id)
-            & ((connections.c.open_time <= new.open_time) | connections.c.close_time.is_not(None)),
-        )
-    )
-
-
-async def _link(connection: AsyncConnection, linked: Sequence[GatewayLinked]) -> None:
-    for item in linked:
-        await _prolong(connection, [item])
-        await _open(connection, item.opened)
-        await connection.execute(_as_listed(item))
-
-
-def _as_listed(item: GatewayLinked) -> sa.Update:
-    """Return the update that opens again what a gateway lists and closes what it does not."""
-    held = [opened.connection_id for opened in item.opened]
-    listed = connections.c.connection_id == sa.any_(sa.cast(held, pg.ARRAY(sa.Text)))
-    return (
-        sa.update(connections)
-        .where(
-            connections.c.gateway_instance_id == item.gateway_instance_id,
-            connections.c.close_time.is_(None) != listed,
-        )
-        .values(
-            close_time=sa.case((listed, sa.null()), else_=item.beat_time),
-            close_code=sa.null(),
-            close_reason=sa.case((listed, sa.null()), else_=_NOT_LISTED),
-        )
-    )
-
-
-async def _close(connection: AsyncConnection, closed: Sequence[ConnectionClosed]) -> None:
-    if not closed:
-        return
-    rows = [_close_row(item) for item in sorted(closed, key=lambda item: item.charge_point_id)]
-    source = given(connections, rows)
-    await connection.execute(
-        sa.update(connections)
-        .where(
-            connections.c.charge_point_id == source.c.charge_point_id,
-            connections.c.connection_id == source.c.connection_id,
-            connections.c.close_time.is_(None),
-        )
-        .values({name: source.c[name] for name in ("close_time", "close_code", "close_reason")})
-    )
-
-
-async def _beat(connection: AsyncConnection, beats: Sequence[GatewayBeat]) -> None:
-    if not beats:
-        return
-    await _prolong(connection, beats)
-    seen: dict[str, datetime] = {}
-    for beat in beats:
-        for key, time in beat.seen.items():
-            seen[key] = max(time, seen.get(key, time))
-    if seen:
-        rows = [{"charge_point_id": key, "last_seen_time": time} for key, time in seen.items()]
-        await connection.execute(_heard(rows))
-
-
-def _heard(rows: Sequence[Mapping[str, Any]]) -> sa.Update:
-    """Return the update of the times; it locks in the order of keys, like every other writer."""
-    source = given(connections, rows)
-    locked = (
-        sa.select(source)
-        .join(connections, connections.c.charge_point_id == source.c.charge_point_id)
-        .order_by(source.c.charge_point_id)
-        .with_for_update(of=connections)
-        .cte("locked")
-    )
-    return (
-        sa.update(connections)
-        .where(connections.c.charge_point_id == locked.c.charge_point_id)
-        .where(connections.c.last_seen_time < locked.c.last_seen_time)
-        .values(last_seen_time=locked.c.last_seen_time)
-    )
-
-
-async def _prolong(
-    connection: AsyncConnection, signs: Sequence[GatewayBeat | GatewayLinked | ConnectionOpened]
-) -> None:
-    """Note that gateways live, and forget those that are long gone."""
-    last: dict[str, dict[str, Any]] = {}
-    for sign in sorted(signs, key=lambda sign: sign.beat_time):
-        last[sign.gateway_instance_id] = {
-            "gateway_instance_id": sign.gateway_instance_id,
-            "gateway_id": sign.gateway_id,
-            "beat_time": sign.beat_time,
-        }
-    table = gateway_instances.c
-    insert = insert_given(gateway_instances, list(last.values()), "gateway_instance_id")
-    later = sa.func.greatest(table.beat_time, insert.excluded.beat_time)
-    await connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["gateway_instance_id"], set_={"beat_time": later}
-        )
-    )
-    gone = max(sign.beat_time for sign in signs) - _FORGET_GATEWAY_AFTER
-    await connection.execute(sa.delete(gateway_instances).where(table.beat_time < gone))
-
-
 def _oldest_refused(kept: int) -> sa.Delete:
     table = refused_handshakes.c
     oldest = (
@@ -391,30 +263,6 @@ def _notice_row(item: Notice) -> dict[str, Any]:
     return dataclasses.asdict(item) | {
         "repairs": list(item.repairs),
         "content_digest": _digest(item.connection_id, item.message_id, item.action, item.payload),
-    }
-
-
-def _connection_row(item: ConnectionOpened) -> dict[str, Any]:
-    return {
-        "charge_point_id": item.charge_point_id,
-        "generation": 1,
-        "connection_id": item.connection_id,
-        "gateway_id": item.gateway_id,
-        "gateway_instance_id": item.gateway_instance_id,
-        "remote_address": item.remote_address,
-        "subprotocol": item.subprotocol,
-        "open_time": item.open_time,
-        "last_seen_time": item.open_time,
-    }
-
-
-def _close_row(item: ConnectionClosed) -> dict[str, Any]:
-    return {
-        "charge_point_id": item.charge_point_id,
-        "connection_id": item.connection_id,
-        "close_time": item.close_time,
-        "close_code": item.close_code,
-        "close_reason": item.reason,
     }
 
 
