@@ -109,6 +109,26 @@ async def test_an_operation_goes_there_and_back(stage: Stage, action: str) -> No
         assert read.items() <= told.items()
 
 
+async def test_a_command_waits_for_its_charge_point_or_is_cancelled(stage: Stage) -> None:
+    path = "/v1/chargePoints/FURTHER-AWAY/commands"
+    await stage.rest.post("/v1/chargePoints", {}, chargePointId="FURTHER-AWAY")
+    hard, soft = [
+        await stage.rest.post(
+            path, {"reset": {"type": f"RESET_TYPE_{kind}"}, "deliverWhenOnline": True}
+        )
+        for kind in ("HARD", "SOFT")
+    ]
+    assert {hard["state"], soft["state"]} == {"STATE_PENDING"}
+    listed = (await stage.rest.get(path))["commands"]
+    assert [item["name"] for item in listed] == [soft["name"], hard["name"]]
+    cancelled = await stage.rest.post(f"/v1/{hard['name']}:cancel")
+    assert cancelled["state"] == "STATE_CANCELLED"
+    async with stage.subject("FURTHER-AWAY", Reset=ACCEPTED) as subject:
+        delivered = await stage.rest.get(f"/v1/{soft['name']}", wait="10s")
+        assert delivered["state"] == "STATE_COMPLETED"
+        assert subject.asked == [("Reset", {"type": "Soft"})]
+
+
 async def test_a_charge_point_may_not_know_an_operation(stage: Stage) -> None:
     async with stage.subject("FURTHER-LESS", Reset=ACCEPTED) as subject:
         command = await subject.command(clearCache={})
