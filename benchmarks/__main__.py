@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
+from benchmarks import commands, report
 from benchmarks import platform as voltmesh
-from benchmarks import report
-from benchmarks.generator import GeneratorError, allow_open_files
+from benchmarks.generator import GeneratorError, allow_open_files, most_connections
 from benchmarks.platform import StorageError
-from benchmarks.rounds import Rounds, idle_kib
+from benchmarks.rounds import Rounds, fleet
 from benchmarks.scale import Scale
 from benchmarks.servers import serving
 from deploy.process import ProcessError
@@ -25,6 +25,7 @@ from deploy.process import ProcessError
 CORES = 2
 FOLDER = report.ROOT / "build" / "benchmarks"
 TIMEOUT_S = 300
+FAILURES = (StorageError, commands.CommandError, GeneratorError, ProcessError, OSError)
 
 
 async def run(scale: Scale, folder: Path, tell: Callable[[str], None]) -> report.Results:
@@ -32,19 +33,23 @@ async def run(scale: Scale, folder: Path, tell: Callable[[str], None]) -> report
 
     Raises:
         StorageError: What was answered is not what is stored.
-        GeneratorError: An answer was wrong or did not come.
+        CommandError: A command did not complete, or its frame did not come exactly once.
+        GeneratorError: An answer was wrong or did not come, or a charge point did not come back.
         ProcessError: A server did not start.
     """
     tell("starting voltmesh")
     async with voltmesh.running(folder) as platform:
-        tell(f"opening {scale.idle} idle connections")
-        kib = await idle_kib(platform, scale.idle)
+        idle = most_connections(scale.idle)
+        tell(f"opening {idle} idle connections")
+        large = await fleet(platform, idle, tell)
+        tell(f"sending commands to {scale.connections} charge points")
+        commanded = await commands.measure(platform, scale)
         tell(f"connecting {scale.connections} charge points to each server")
         async with serving(platform, folder, scale) as servers:
             rounds = Rounds(servers, scale, tell)
             measured = await rounds.measure()
         (await voltmesh.stored(platform)).check(rounds.stored_meter_values)
-    return report.Results(measured, kib, rounds.stored_meter_values)
+    return report.Results(measured, large, commanded, rounds.stored_meter_values)
 
 
 def main() -> int:
@@ -55,7 +60,7 @@ def main() -> int:
     allow_open_files()
     try:
         results = asyncio.run(_limited(scale, arguments.folder))
-    except (StorageError, GeneratorError, ProcessError, TimeoutError) as error:
+    except FAILURES as error:
         print(f"The run failed: {error or 'it took too long'}", file=sys.stderr)
         return 1
     command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])

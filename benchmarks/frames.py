@@ -25,6 +25,11 @@ def call(number: int, action: str, payload: dict[str, object]) -> bytes:
     return json.dumps([2, str(number), action, payload], separators=(",", ":")).encode()
 
 
+def list_version(message_id: str, version: int) -> bytes:
+    """Return the CALLRESULT to a GetLocalListVersion."""
+    return b'[3,%b,{"listVersion":%d}]' % (json.dumps(message_id).encode(), version)
+
+
 def heartbeat(number: int) -> bytes:
     """Return a Heartbeat."""
     return b'[2,"%d","Heartbeat",{}]' % number

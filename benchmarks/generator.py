@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-CONNECT_TIMEOUT_S = 60
+CONNECT_TIMEOUT_S = 90
 ROUND_GRACE_S = 40
 
 
@@ -25,6 +25,25 @@ class Outcome:
     seconds: float
     p50_ms: float
     p99_ms: float
+
+
+@dataclass(frozen=True)
+class StormOutcome:
+    """What came of a reconnect storm.
+
+    Attributes:
+        charge_points: How many lost their connection.
+        booted: How many of them have booted again.
+        failed_attempts: Connections or boots that did not succeed and were tried again.
+        p50_s: Seconds from the loss until half of them had booted.
+        last_s: The same until the last of them had.
+    """
+
+    charge_points: int
+    booted: int
+    failed_attempts: int
+    p50_s: float
+    last_s: float
 
 
 class Generator:
@@ -44,10 +63,37 @@ class Generator:
         Raises:
             GeneratorError: An answer was wrong or did not come.
         """
-        assert self._process.stdin is not None
-        command = {"action": action, "seconds": seconds, "most": most}
-        self._process.stdin.write(json.dumps(command).encode() + b"\n")
+        self._order("round", action=action, seconds=seconds, most=most)
         return Outcome(**await self.read(seconds + ROUND_GRACE_S))
+
+    async def storm(self, seconds: float) -> StormOutcome:
+        """Let all charge points lose their connection and come back, for at most so long.
+
+        Raises:
+            GeneratorError: The process ended, or a charge point did not come back.
+        """
+        self._order("storm", seconds=seconds)
+        outcome = StormOutcome(**await self.read(seconds + ROUND_GRACE_S))
+        if outcome.booted != outcome.charge_points:
+            raise GeneratorError(
+                f"After {seconds:.0f} s only {outcome.booted} of {outcome.charge_points} charge "
+                "points have booted again."
+            )
+        return outcome
+
+    async def commands(self) -> list[int]:
+        """Return how many commands each charge point has received.
+
+        Raises:
+            GeneratorError: The process ended.
+        """
+        self._order("count commands")
+        counts: list[int] = (await self.read(ROUND_GRACE_S))["commands"]
+        return counts
+
+    def _order(self, do: str, **values: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **values}).encode() + b"\n")
 
     async def read(self, timeout_s: float) -> dict[str, Any]:
         """Return what the process says next.
@@ -94,3 +140,12 @@ def allow_open_files() -> None:
     """Raise the soft limit of open files to the hard one; processes that are started inherit it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def most_connections(wanted: int) -> int:
+    """Return how many connections a process may hold, at most as many as wanted.
+
+    Half of its open files: in a storm the old sockets may not be closed when the new ones come.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, soft // 2)

@@ -1,7 +1,8 @@
 """The load generator: charge points that send the next message when the last one is answered.
 
-A process of its own, so that its CPU stays apart. It reads one JSON object a line and answers each
-with one; `benchmarks.generator` is the other side.
+They also answer commands, at once, and can all lose their connection and come back. A process of
+its own, so that its CPU stays apart. It reads one JSON object a line and answers each with one;
+`benchmarks.generator` is the other side.
 
     python -m benchmarks.load URL CONNECTIONS PREFIX [--charge-points]
 """
@@ -13,7 +14,7 @@ import json
 import sys
 import time
 from array import array
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,8 @@ import picows
 import uvloop
 
 from benchmarks import frames
+from benchmarks.quantiles import quantile
+from benchmarks.storm import AttemptError, storm
 
 CONNECTING_AT_ONCE = 50
 ANSWER_TIMEOUT_S = 30
@@ -77,8 +80,8 @@ class Round:
         return {
             "answered": len(ordered),
             "seconds": self._last - self._begin,
-            "p50_ms": _quantile(ordered, 0.50) * 1000,
-            "p99_ms": _quantile(ordered, 0.99) * 1000,
+            "p50_ms": quantile(ordered, 0.50) * 1000,
+            "p99_ms": quantile(ordered, 0.99) * 1000,
         }
 
 
@@ -95,6 +98,7 @@ class ChargePoint(picows.WSListener):
         self._expected = b""
         self._round: Round | None = None
         self._answer: asyncio.Future[Any] | None = None
+        self.commands = 0
         self.meter_values = frames.MeterValues(1, datetime.now(UTC))
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
@@ -112,7 +116,9 @@ class ChargePoint(picows.WSListener):
                 transport.disconnect()
             return
         text = frame.get_payload_as_bytes()
-        if not text.startswith(self._expected):
+        if self._answers == b"[3" and text.startswith(b"[2"):
+            self._obey(text)
+        elif not text.startswith(self._expected):
             self._fail(f"Expected {self._expected!r}, the server said {text[:300]!r}.")
         elif self._round is None:
             self._settle(text)
@@ -120,6 +126,10 @@ class ChargePoint(picows.WSListener):
             now = time.perf_counter()
             self._round.answered(now - self._sent, now)
             self.send_next()
+
+    def drop(self) -> None:
+        """Lose the connection without a word of goodbye."""
+        self._transport.disconnect(graceful=False)
 
     async def call(self, action: str, payload: dict[str, object]) -> Any:
         """Return the payload of the answer to a CALL outside of a round."""
@@ -148,6 +158,12 @@ class ChargePoint(picows.WSListener):
         self._expected = b'%b,"%d"' % (self._answers, number)
         self._transport.send(picows.WSMsgType.TEXT, frame)
 
+    def _obey(self, text: bytes) -> None:
+        """Answer a GetLocalListVersion with how many commands have come on this connection."""
+        self.commands += 1
+        answer = frames.list_version(json.loads(text)[1], self.commands)
+        self._transport.send(picows.WSMsgType.TEXT, answer)
+
     def _settle(self, text: bytes) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(json.loads(text)[2])
@@ -172,6 +188,23 @@ async def connect(url: str, count: int, *, charging: bool) -> list[ChargePoint]:
 
 
 async def _open(url: str, *, charging: bool) -> ChargePoint:
+    charge_point = await _connect(url, charging=charging)
+    if charging:
+        await _boot(charge_point)
+        await _start_transaction(charge_point)
+    return charge_point
+
+
+async def _open_again(url: str) -> ChargePoint:
+    try:
+        charge_point = await _connect(url, charging=True)
+        await _boot(charge_point)
+    except (LoadError, OSError, picows.WSError) as error:
+        raise AttemptError from error
+    return charge_point
+
+
+async def _connect(url: str, *, charging: bool) -> ChargePoint:
     _, charge_point = await picows.ws_connect(
         lambda: ChargePoint(b"[3" if charging else b"[2"),
         url,
@@ -179,16 +212,18 @@ async def _open(url: str, *, charging: bool) -> ChargePoint:
         websocket_handshake_timeout=ANSWER_TIMEOUT_S,
     )
     assert isinstance(charge_point, ChargePoint)
-    if charging:
-        await _start_transaction(charge_point)
     return charge_point
+
+
+async def _boot(charge_point: ChargePoint) -> None:
+    station: dict[str, object] = {"chargePointVendor": "voltmesh", "chargePointModel": "load"}
+    answer = await charge_point.call("BootNotification", station)
+    if answer.get("status", "Accepted") != "Accepted":
+        raise LoadError(f"A BootNotification was answered with {answer!r}.")
 
 
 async def _start_transaction(charge_point: ChargePoint) -> None:
     now = datetime.now(UTC)
-    await charge_point.call(
-        "BootNotification", {"chargePointVendor": "voltmesh", "chargePointModel": "load"}
-    )
     start = {
         "connectorId": 1,
         "idTag": "BENCH",
@@ -217,19 +252,26 @@ async def run_round(
     return round_.outcome()
 
 
-async def serve(read: Callable[[], Awaitable[str]], charge_points: Sequence[ChargePoint]) -> None:
+async def serve(
+    read: Callable[[], Awaitable[str]], url: str, charge_points: Sequence[ChargePoint]
+) -> None:
     """Do what the lines say until there are no more."""
     _tell({"connected": len(charge_points)})
     while line := await read():
-        _tell(await run_round(charge_points, **json.loads(line)))
+        order = json.loads(line)
+        match order.pop("do"):
+            case "round":
+                _tell(await run_round(charge_points, **order))
+            case "count commands":
+                _tell({"commands": [charge_point.commands for charge_point in charge_points]})
+            case "storm":
+                urls = [f"{url}-{number}" for number in range(len(charge_points))]
+                outcome, charge_points = await storm(charge_points, urls, _open_again, **order)
+                _tell(outcome)
 
 
-def _tell(answer: dict[str, float]) -> None:
+def _tell(answer: Mapping[str, object]) -> None:
     print(json.dumps(answer), flush=True)
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
 async def main() -> None:
@@ -240,12 +282,9 @@ async def main() -> None:
     parser.add_argument("prefix")
     parser.add_argument("--charge-points", action="store_true")
     arguments = parser.parse_args()
-    charge_points = await connect(
-        f"{arguments.url}/{arguments.prefix}",
-        arguments.connections,
-        charging=arguments.charge_points,
-    )
-    await serve(lambda: asyncio.to_thread(sys.stdin.readline), charge_points)
+    url = f"{arguments.url}/{arguments.prefix}"
+    charge_points = await connect(url, arguments.connections, charging=arguments.charge_points)
+    await serve(lambda: asyncio.to_thread(sys.stdin.readline), url, charge_points)
 
 
 if __name__ == "__main__":

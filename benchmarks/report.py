@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.rounds import Measured
+from benchmarks.commands import Commands, Latency
+from benchmarks.rounds import Fleet, Measured
 from benchmarks.servers import OCPP, PICOWS, VOLTMESH, VOLTMESH_ENVOY, WEBSOCKETS
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +28,7 @@ _COST_HEAD = (
     "| Server | messages/s | CPU µs each | / picows | / `ocpp` | p50 ms | p99 ms | generator µs |",
     "|---|--:|--:|--:|--:|--:|--:|--:|",
 )
+_LATENCY_HEAD = ("| REST call | calls | p50 ms | p99 ms |", "|---|--:|--:|--:|")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Results:
     """Everything that a run measured."""
 
     measured: Sequence[Measured]
-    idle_kib: float
+    fleet: Fleet
+    commands: Commands
     stored: int
 
     def of(self, server: str, action: str) -> Measured:
@@ -82,12 +85,29 @@ class Results:
                 _ratio(heartbeat, self.of(WEBSOCKETS, "Heartbeat").total_us),
                 1.3,
             ),
-            Figure("KiB of memory for each idle connection", self.idle_kib, 40),
+            Figure("KiB of memory for each idle connection", self.fleet.idle_kib, 40),
+            Figure(
+                "p50 of a command by REST / p50 of a REST read",
+                _ratio(self.commands.command.p50_ms, self.commands.read.p50_ms),
+                4,
+            ),
+            Figure(
+                f"seconds until the last of {self.fleet.storm.charge_points:,} charge points that "
+                "reconnect at once has booted",
+                self.fleet.storm.last_s,
+                25,
+            ),
         ]
 
     def markdown(self) -> str:
         """Return all tables."""
-        sections = [*self._costs("MeterValues"), *self._costs("Heartbeat"), *self._reached()]
+        sections = [
+            *self._costs("MeterValues"),
+            *self._costs("Heartbeat"),
+            *self._commands(),
+            *self._storm(),
+            *self._reached(),
+        ]
         stored = f"All {self.stored:,} MeterValues that were answered are stored, ten samples each."
         return "\n".join([*sections, stored, ""])
 
@@ -104,6 +124,44 @@ class Results:
             f"| CPU µs each | {' | '.join(parts)} |",
             f"|---|{'--:|' * len(parts)}",
             *(_parts_row(row, list(parts)) for row in rows if len(row.cpu_us) > 1),
+            "",
+        ]
+
+    def _commands(self) -> list[str]:
+        many = self.commands.throughput
+        everyone = (
+            f"{many.clients} clients and {many.charge_points} charge points through one gateway: "
+            f"{many.rate:,.0f} commands/s. All {many.completed:,} ended COMPLETED, and every frame "
+            "came exactly once."
+        )
+        return [
+            "## Commands",
+            "",
+            *_LATENCY_HEAD,
+            _latency_row("`GET /v1/chargePoints/{id}`, one client", self.commands.read),
+            _latency_row("command and its answer, one client", self.commands.command),
+            _latency_row(f"the same, {many.clients} clients", many.latency),
+            "",
+            everyone,
+            "",
+            f"| CPU µs each | {' | '.join(many.cpu_us)} |",
+            f"|---|{'--:|' * len(many.cpu_us)}",
+            f"| command | {' | '.join(f'{spent:.1f}' for spent in many.cpu_us.values())} |",
+            "",
+        ]
+
+    def _storm(self) -> list[str]:
+        storm = self.fleet.storm
+        row = (
+            f"| {storm.charge_points:,} | {storm.booted:,} | {storm.failed_attempts:,} "
+            f"| {storm.p50_s:.1f} | {storm.last_s:.1f} |"
+        )
+        return [
+            "## Reconnect storm",
+            "",
+            "| charge points | booted again | failed attempts | p50 s | last s |",
+            "|--:|--:|--:|--:|--:|",
+            row,
             "",
         ]
 
@@ -133,6 +191,10 @@ def _cost_row(row: Measured, picows: float, ocpp: float) -> str:
         f"| {_ratio(row.total_us, picows):.2f} | {_ratio(row.total_us, ocpp):.3f} "
         f"| {outcome.p50_ms:.1f} | {outcome.p99_ms:.1f} | {row.generator_us:.1f} |"
     )
+
+
+def _latency_row(name: str, latency: Latency) -> str:
+    return f"| {name} | {latency.count:,} | {latency.p50_ms:.2f} | {latency.p99_ms:.2f} |"
 
 
 def _parts_row(row: Measured, parts: Sequence[str]) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks import platform as voltmesh
-from benchmarks.generator import Outcome, generating
+from benchmarks.generator import Outcome, StormOutcome, generating
 from benchmarks.measure import Processes, resident_kib
 from benchmarks.scale import Scale
 from benchmarks.servers import Server
 from deploy.embedded import Platform
 
 ACTIONS = ("MeterValues", "Heartbeat")
+STORM_TIMEOUT_S = 60.0
 _SETTLED_S = 1.0
 _SETTLE_TIMEOUT_S = 15.0
 Tell = Callable[[str], None]
@@ -85,17 +86,35 @@ class Rounds:
         return Measured(server.name, action, outcome, cpu_us, cpu_us.pop(""))
 
 
-async def idle_kib(platform: Platform, connections: int) -> float:
-    """Return what an idle charge point takes of the gateway's memory, in KiB.
+@dataclass(frozen=True)
+class Fleet:
+    """What a large fleet costs that says nothing, and what happens when all of it comes back.
 
-    Each connects, boots, starts a transaction and says no more.
+    Attributes:
+        idle_kib: Resident memory of the gateway for each idle connection, in KiB.
+        storm: The reconnect of all of them at once.
+    """
+
+    idle_kib: float
+    storm: StormOutcome
+
+
+async def fleet(platform: Platform, connections: int, tell: Tell) -> Fleet:
+    """Open idle connections, measure their memory, and let all of them reconnect at once.
+
+    Each charge point connects, boots, starts a transaction and says no more.
+
+    Raises:
+        GeneratorError: A charge point did not come back.
     """
     gateway = voltmesh.pids(platform)["gateway"]
     before = await _settled_kib(gateway)
     url = f"ws://{platform.address('gateway')}/ocpp"
-    async with generating(url, connections, prefix="idle"):
+    async with generating(url, connections, prefix="idle") as generator:
         after = await _settled_kib(gateway)
-    return (after - before) / connections
+        tell(f"all {connections} lose their connection and come back")
+        storm = await generator.storm(STORM_TIMEOUT_S)
+    return Fleet((after - before) / connections, storm)
 
 
 async def _settled_kib(pid: int) -> float:

@@ -13,12 +13,19 @@ class Scale:
         seconds: Length of a round.
         warm_up_seconds: Length of a round before, which is not reported.
         most: Most messages of a round.
-        idle: Connections that are opened to see what one costs in memory.
+        idle: Connections that are opened to see what one costs in memory, and that then all come
+            back at once; fewer where a process may not open so many files.
+        command_pairs: Commands, and reads next to them, of the one client that waits for each.
+        command_clients: REST clients that send commands side by side.
+        command_seconds: How long they do.
     """
 
     connections: int = 200
     rounds: int = 3
-    seconds: float = 4.0
+    seconds: float = 3.0
     warm_up_seconds: float = 1.5
     most: int = 400_000
-    idle: int = 2000
+    idle: int = 5000
+    command_pairs: int = 300
+    command_clients: int = 16
+    command_seconds: float = 5.0
