@@ -112,7 +112,8 @@ class Dispatch:
         )
         if delivery is None:
             return
-        if link.ended:  # its gateway may have told already, elsewhere, that it has not got it
+        # A gateway whose link has ended may have told already, elsewhere, that it has not got it.
+        if link.ended or self._links.find(charge_point_id) != found:
             await self._desk.release(delivery.command_id)
         else:
             link.deliver(delivery)

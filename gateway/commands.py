@@ -1,6 +1,7 @@
 """The commands that this gateway has taken, until their results are stored."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
@@ -29,6 +30,8 @@ Tell = Callable[[ConnectRequest], None]
 """Sends a message to device_service, now or never."""
 
 _LAST_RESULTS_S = 1.0
+_CROSSING_S = 0.2
+"""How long commands may still come that were sent before device_service knew of the end."""
 
 
 class Commands:
@@ -48,6 +51,7 @@ class Commands:
         self._tracing, self._max_kept = tracing, max_kept
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._results: dict[str, CommandResult] = {}
+        self._confirmed = asyncio.Event()
 
     @property
     def unanswered_ids(self) -> list[str]:
@@ -75,11 +79,19 @@ class Commands:
     def forget(self, command_id: str) -> None:
         """Let a result go: it is stored."""
         self._results.pop(command_id, None)
+        self._confirmed.set()
 
     async def settle(self) -> None:
-        """Give commands whose sockets have closed a moment to end."""
-        if self._under_way:
-            await asyncio.wait(set(self._under_way.values()), timeout=_LAST_RESULTS_S)
+        """Give commands whose sockets have closed a moment to end and to be confirmed.
+
+        One that comes while the last sockets close ends unsent; untold, it would count as lost.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_RESULTS_S):
+                await asyncio.sleep(_CROSSING_S)
+                while self._under_way or self._results:
+                    self._confirmed.clear()
+                    await self._confirmed.wait()
 
     def _begin(self, command: DeliverCommand, tell: Tell) -> None:
         if len(self._under_way) + len(self._results) >= self._max_kept:
