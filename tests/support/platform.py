@@ -10,9 +10,8 @@ from deploy.settings import Settings
 
 def settings(folder: Path, **values: object) -> Settings:
     """Return settings that pick free ports and keep everything in a folder."""
-    ports = dict.fromkeys(
-        ("port", "envoy_admin_port", "auth_port", "session_port", "device_port", "gateway_port"), 0
-    )
+    names = ("auth", "session", "device", "device_replicas", "redis", "gateway", "envoy_admin")
+    ports = {"port": 0, **{f"{name}_port": 0 for name in names}}
     return Settings.model_validate(
         {**ports, "data": folder / "data", "build": folder / "build", "fleet": 0, **values}
     )
