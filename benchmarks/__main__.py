@@ -42,8 +42,10 @@ async def run(scale: Scale, folder: Path, tell: Callable[[str], None]) -> report
         idle = most_connections(scale.idle)
         tell(f"opening {idle} idle connections")
         large = await fleet(platform, idle, tell)
+        tell(f"the last of {large.storm.booted} has booted after {large.storm.last_s:.1f} s")
         tell(f"sending commands to {scale.connections} charge points")
         commanded = await commands.measure(platform, scale)
+        tell(f"{commanded.throughput.rate:,.0f} commands/s")
         tell(f"connecting {scale.connections} charge points to each server")
         async with serving(platform, folder, scale) as servers:
             rounds = Rounds(servers, scale, tell)

@@ -5,10 +5,11 @@ import http.client
 import itertools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from benchmarks import platform as voltmesh
@@ -25,6 +26,7 @@ _ONLINE_TIMEOUT_S = 20.0
 _RETRY_S = 0.1
 _COMMAND = b'{"getLocalListVersion":{}}'
 _HEADERS = {"Content-Type": "application/json"}
+Done = TypeVar("Done")
 
 
 class CommandError(Exception):
@@ -150,7 +152,7 @@ async def measure(platform: Platform, scale: Scale) -> Commands:
     url = f"ws://{platform.address('gateway')}/ocpp"
     clients = [Client(platform.rest_url) for _ in range(scale.command_clients)]
     try:
-        async with generating(url, scale.connections, prefix=_PREFIX) as generator:
+        async with generating(url, scale.connections, prefix=_PREFIX, opening="boot") as generator:
             return await _measure(platform, scale, clients, generator)
     finally:
         for client in clients:
@@ -160,22 +162,16 @@ async def measure(platform: Platform, scale: Scale) -> Commands:
 async def _measure(
     platform: Platform, scale: Scale, clients: Sequence[Client], generator: Generator
 ) -> Commands:
-    await asyncio.to_thread(_reach_all, clients[0], scale.connections)
+    shares = [range(index, scale.connections, len(clients)) for index in range(len(clients))]
+    await _side_by_side(_reach_all, clients, shares)
     read, command = await asyncio.to_thread(
         _pairs, clients[0], scale.command_pairs, scale.connections
     )
     processes = Processes(voltmesh.pids(platform))
     before = processes.cpu()
     begin = time.perf_counter()
-    shares = [range(index, scale.connections, len(clients)) for index in range(len(clients))]
-    loop, end = asyncio.get_running_loop(), begin + scale.command_seconds
-    with ThreadPoolExecutor(len(clients)) as threads:
-        latencies = await asyncio.gather(
-            *(
-                loop.run_in_executor(threads, _stream, client, share, end)
-                for client, share in zip(clients, shares, strict=True)
-            )
-        )
+    stream = partial(_stream, end=begin + scale.command_seconds)
+    latencies = await _side_by_side(stream, clients, shares)
     seconds = time.perf_counter() - begin
     spent = processes.cpu().since(before)
     _check(clients, await generator.commands())
@@ -191,9 +187,21 @@ async def _measure(
     return Commands(read, command, throughput)
 
 
-def _reach_all(client: Client, charge_points: int) -> None:
+async def _side_by_side(
+    work: Callable[[Client, Sequence[int]], Done],
+    clients: Sequence[Client],
+    shares: Sequence[Sequence[int]],
+) -> list[Done]:
+    """Let each client work on its share of the charge points in a thread of its own."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(len(clients)) as threads:
+        pairs = zip(clients, shares, strict=True)
+        return await asyncio.gather(*(loop.run_in_executor(threads, work, *pair) for pair in pairs))
+
+
+def _reach_all(client: Client, charge_points: Sequence[int]) -> None:
     """Send each charge point one command, which is not reported."""
-    for number in range(charge_points):
+    for number in charge_points:
         client.first_command(number)
 
 

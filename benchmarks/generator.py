@@ -7,10 +7,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-CONNECT_TIMEOUT_S = 90
+CONNECT_S = 45.0
+"""How long connections are opened; what is not open then is left out."""
 ROUND_GRACE_S = 40
+Opening = Literal["connect", "boot", "charge"]
 
 
 class GeneratorError(Exception):
@@ -51,6 +53,7 @@ class Generator:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.connected = 0
 
     @property
     def pid(self) -> int:
@@ -111,25 +114,34 @@ class Generator:
 
 @asynccontextmanager
 async def generating(
-    url: str, connections: int, *, prefix: str, charging: bool = True
+    url: str, connections: int, *, prefix: str, opening: Opening = "charge"
 ) -> AsyncIterator[Generator]:
     """Hold connections to a server for the length of the block.
 
     Args:
         url: Where charge points connect, without their identity.
-        connections: How many.
+        connections: How many; the generator tells how many were opened in time.
         prefix: What their identities begin with.
-        charging: Whether each boots and starts a transaction first; an echo knows neither.
+        opening: What each does first: only connect, as for an echo; boot; or start a transaction
+            as well.
     """
-    options = ["--charge-points"] if charging else []
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.load", url, str(connections), prefix, *options),
+        *(
+            sys.executable,
+            "-m",
+            "benchmarks.load",
+            url,
+            str(connections),
+            prefix,
+            opening,
+            str(CONNECT_S),
+        ),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     try:
         generator = Generator(process)
-        await generator.read(CONNECT_TIMEOUT_S)
+        generator.connected = (await generator.read(CONNECT_S + ROUND_GRACE_S))["connected"]
         yield generator
     finally:
         process.kill()

@@ -4,7 +4,7 @@ They also answer commands, at once, and can all lose their connection and come b
 its own, so that its CPU stays apart. It reads one JSON object a line and answers each with one;
 `benchmarks.generator` is the other side.
 
-    python -m benchmarks.load URL CONNECTIONS PREFIX [--charge-points]
+    python -m benchmarks.load URL CONNECTIONS PREFIX connect|boot|charge SECONDS
 """
 
 import argparse
@@ -16,12 +16,13 @@ import time
 from array import array
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import picows
 import uvloop
 
 from benchmarks import frames
+from benchmarks.generator import Opening
 from benchmarks.quantiles import quantile
 from benchmarks.storm import AttemptError, storm
 
@@ -176,37 +177,45 @@ class ChargePoint(picows.WSListener):
             self._answer.set_exception(error)
 
 
-async def connect(url: str, count: int, *, charging: bool) -> list[ChargePoint]:
-    """Open connections; charge points boot and start a transaction, others only connect."""
+async def connect(url: str, count: int, opening: Opening, seconds: float) -> list[ChargePoint]:
+    """Open connections: all but those to an echo boot, those that charge start a transaction.
+
+    Begins no other one after so many seconds; those that are open then are numbered from 0.
+    """
+    end = time.monotonic() + seconds
     room = asyncio.Semaphore(CONNECTING_AT_ONCE)
 
-    async def open_one(number: int) -> ChargePoint:
+    async def open_one(number: int) -> ChargePoint | None:
         async with room:
-            return await _open(f"{url}-{number}", charging=charging)
+            if time.monotonic() > end:
+                return None
+            return await _open(f"{url}-{number}", opening)
 
-    return list(await asyncio.gather(*(open_one(number) for number in range(count))))
+    opened = await asyncio.gather(*(open_one(number) for number in range(count)))
+    return [charge_point for charge_point in opened if charge_point is not None]
 
 
-async def _open(url: str, *, charging: bool) -> ChargePoint:
-    charge_point = await _connect(url, charging=charging)
-    if charging:
+async def _open(url: str, opening: Opening) -> ChargePoint:
+    charge_point = await _connect(url, b"[2" if opening == "connect" else b"[3")
+    if opening != "connect":
         await _boot(charge_point)
+    if opening == "charge":
         await _start_transaction(charge_point)
     return charge_point
 
 
 async def _open_again(url: str) -> ChargePoint:
     try:
-        charge_point = await _connect(url, charging=True)
+        charge_point = await _connect(url, b"[3")
         await _boot(charge_point)
     except (LoadError, OSError, picows.WSError) as error:
         raise AttemptError from error
     return charge_point
 
 
-async def _connect(url: str, *, charging: bool) -> ChargePoint:
+async def _connect(url: str, answers: bytes) -> ChargePoint:
     _, charge_point = await picows.ws_connect(
-        lambda: ChargePoint(b"[3" if charging else b"[2"),
+        lambda: ChargePoint(answers),
         url,
         extra_headers={"Sec-WebSocket-Protocol": "ocpp1.6"},
         websocket_handshake_timeout=ANSWER_TIMEOUT_S,
@@ -280,10 +289,11 @@ async def main() -> None:
     parser.add_argument("url")
     parser.add_argument("connections", type=int)
     parser.add_argument("prefix")
-    parser.add_argument("--charge-points", action="store_true")
+    parser.add_argument("opening", choices=get_args(Opening))
+    parser.add_argument("seconds", type=float)
     arguments = parser.parse_args()
     url = f"{arguments.url}/{arguments.prefix}"
-    charge_points = await connect(url, arguments.connections, charging=arguments.charge_points)
+    charge_points = await connect(url, arguments.connections, arguments.opening, arguments.seconds)
     await serve(lambda: asyncio.to_thread(sys.stdin.readline), url, charge_points)
 
 

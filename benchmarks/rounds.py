@@ -102,7 +102,7 @@ class Fleet:
 async def fleet(platform: Platform, connections: int, tell: Tell) -> Fleet:
     """Open idle connections, measure their memory, and let all of them reconnect at once.
 
-    Each charge point connects, boots, starts a transaction and says no more.
+    Each charge point connects, boots and says no more.
 
     Raises:
         GeneratorError: A charge point did not come back.
@@ -110,11 +110,12 @@ async def fleet(platform: Platform, connections: int, tell: Tell) -> Fleet:
     gateway = voltmesh.pids(platform)["gateway"]
     before = await _settled_kib(gateway)
     url = f"ws://{platform.address('gateway')}/ocpp"
-    async with generating(url, connections, prefix="idle") as generator:
+    async with generating(url, connections, prefix="idle", opening="boot") as generator:
         after = await _settled_kib(gateway)
-        tell(f"all {connections} lose their connection and come back")
+        connected = generator.connected
+        tell(f"all {connected} lose their connection and come back")
         storm = await generator.storm(STORM_TIMEOUT_S)
-    return Fleet((after - before) / connections, storm)
+    return Fleet((after - before) / connected, storm)
 
 
 async def _settled_kib(pid: int) -> float:

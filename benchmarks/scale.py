@@ -22,10 +22,10 @@ class Scale:
 
     connections: int = 200
     rounds: int = 3
-    seconds: float = 3.0
-    warm_up_seconds: float = 1.5
+    seconds: float = 2.5
+    warm_up_seconds: float = 1.0
     most: int = 400_000
     idle: int = 5000
-    command_pairs: int = 300
+    command_pairs: int = 200
     command_clients: int = 16
     command_seconds: float = 5.0

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import platform as voltmesh
-from benchmarks.generator import Generator, generating
+from benchmarks.generator import Generator, Opening, generating
 from benchmarks.measure import Processes
 from benchmarks.scale import Scale
 from benchmarks.yardsticks import LOOPBACK, SERVERS
@@ -71,8 +71,8 @@ async def _yardstick(name: str, folder: Path, scale: Scale) -> AsyncIterator[Ser
     await process.start()
     try:
         url = f"ws://{LOOPBACK}:{port}/ocpp"
-        charging = name not in _ECHOES
-        async with generating(url, scale.connections, prefix=name, charging=charging) as generator:
+        opening: Opening = "connect" if name in _ECHOES else "charge"
+        async with generating(url, scale.connections, prefix=name, opening=opening) as generator:
             yield Server(name, Processes({SERVER: process.pid}), generator)
     finally:
         await process.kill()
