@@ -110,7 +110,3 @@ class Connections:
         """Return the charge points that were heard since the last time, and when."""
         heard, self._seen = self._seen, {}
         return heard
-
-    def give_back_seen(self, heard: dict[str, datetime]) -> None:
-        """Keep for the next time what could not be told."""
-        self._seen = heard | self._seen

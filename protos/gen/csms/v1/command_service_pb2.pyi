@@ -177,7 +177,10 @@ class Command(_message.Message):
     state: Global___Command.State.ValueType
     """Tells how far the command is."""
     deliver_when_online: _builtins.bool
-    """Keeps the command for a charge point that is away, until `expire_time`. Default: false."""
+    """Keeps the command for a charge point that is away, until `expire_time`. Default: false: the command
+    is refused when the charge point is away now. One that was taken waits until `expire_time` all the
+    same, should the charge point leave before its turn.
+    """
     requester: _builtins.str
     """Tells who asked for the command."""
     session: _builtins.str
