@@ -187,9 +187,12 @@ async def connect(url: str, count: int, opening: Opening, seconds: float) -> lis
 
     async def open_one(number: int) -> ChargePoint | None:
         async with room:
-            if time.monotonic() > end:
-                return None
-            return await _open(f"{url}-{number}", opening)
+            while time.monotonic() < end:
+                try:
+                    return await _open(f"{url}-{number}", opening)
+                except picows.WSInvalidStatusError:  # told to try again, as a charge point does
+                    await asyncio.sleep(1)
+        return None
 
     opened = await asyncio.gather(*(open_one(number) for number in range(count)))
     return [charge_point for charge_point in opened if charge_point is not None]
