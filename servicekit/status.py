@@ -93,5 +93,5 @@ def _bad_request(error: InvalidRequest) -> error_details_pb2.BadRequest:
 
 def _packed(detail: Message) -> any_pb2.Any:
     packed = any_pb2.Any()
-    packed.Pack(detail)
+    packed.Pack(detail, deterministic=True)
     return packed
