@@ -6,6 +6,7 @@ alone knows every rule and can therefore report all violations of a request toge
 """
 
 import time
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -30,9 +31,9 @@ _QUIET = ("/grpc.health.v1.", "/grpc.reflection.")
 class AroundInterceptor(grpc.aio.ServerInterceptor):
     """Base of the interceptors: `around` runs about every call, of whatever arity."""
 
+    @abstractmethod
     async def around(self, method: str, context: Context, proceed: Proceed) -> Any:
         """Run the call by `await proceed()` and return what it returned."""
-        raise NotImplementedError
 
     async def intercept_service(
         self,
