@@ -151,6 +151,7 @@ async def test_one_call_is_outstanding_at_a_time(gateway: Installation) -> None:
     ids = [gateway.link.deliver(call) for call in (RESET, CLEAR_CACHE)]
     first = await answer(socket)
     assert (await ask(socket, frame("h", "Heartbeat")))[1] == "h"
+    await until(lambda: bool(gateway.link.of("command_sent")))
     assert [it.command_id for it in gateway.link.of("command_sent")] == ids[:1]
     await socket.send(json.dumps([3, first[1], {"status": "Accepted"}]))
     assert await accept(socket) == "ClearCache"
