@@ -1,0 +1,7 @@
+"""What charge points report and operators read."""
+
+from session_service.use_cases.remote_control import RemoteControl
+from session_service.use_cases.sessions import Sessions
+from session_service.use_cases.transactions import Transactions
+
+__all__ = ["RemoteControl", "Sessions", "Transactions"]
