@@ -3,13 +3,13 @@
 import dataclasses
 import enum
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
-from servicekit.errors import ErrorKind, PlatformError
-from session_service.domain.meter_values import MeterValue
+from servicekit.errors import ErrorKind, InvalidRequest, PlatformError, Violation
+from session_service.domain.facts import IdTagInfo, Start, Stop
+from session_service.domain.flags import ANSWERED_BY_STOP, Flag, words
 
 
 class SessionNotFound(PlatformError):
@@ -19,19 +19,9 @@ class SessionNotFound(PlatformError):
 
 
 class SessionAlreadyEnded(PlatformError):
-    """The session was stopped before."""
+    """The charge point has told how the session ended."""
 
     kind, reason = ErrorKind.FAILED_PRECONDITION, "SESSION_ALREADY_ENDED"
-
-
-class AuthorizationStatus(enum.Enum):
-    """The answer to an id tag (OCPP 1.6 7.2)."""
-
-    ACCEPTED = "Accepted"
-    BLOCKED = "Blocked"
-    EXPIRED = "Expired"
-    INVALID = "Invalid"
-    CONCURRENT_TX = "ConcurrentTx"
 
 
 class SessionState(enum.Enum):
@@ -41,160 +31,51 @@ class SessionState(enum.Enum):
     COMPLETED = enum.auto()
 
 
-class Flag(enum.StrEnum):
-    """What is doubtful about a session."""
+class Source(enum.StrEnum):
+    """How an end of a session is known."""
 
-    START_REPAIRED = "START_REPAIRED"
-    """The StartTransaction missed its schema and was repaired."""
-    START_TIME_UNKNOWN = "START_TIME_UNKNOWN"
-    """The StartTransaction told no readable time; the time of receipt stands in its place."""
-    STOP_REPAIRED = "STOP_REPAIRED"
-    """The StopTransaction missed its schema and was repaired."""
-    STOP_TIME_UNKNOWN = "STOP_TIME_UNKNOWN"
-    """The StopTransaction told no readable time; the time of receipt stands in its place."""
-    STOP_BEFORE_START = "STOP_BEFORE_START"
-    """The session ended before it began, by the clock of the charge point."""
-    METER_REPAIRED = "METER_REPAIRED"
-    """A register of the start or the stop was missing or was no whole number."""
-    METER_STOP_BELOW_START = "METER_STOP_BELOW_START"
-    """The register ran backwards; the energy counts as 0."""
+    STATION = "STATION"
+    """The charge point told it."""
+    INFERRED = "INFERRED"
+    """It follows from what else is known; the charge point has not told it."""
+    OPERATOR = "OPERATOR"
+    """An operator has set it."""
 
 
 @dataclass(frozen=True)
-class IdTagInfo:
-    """What a charge point is told about an id tag (OCPP 1.6 7.27)."""
-
-    status: AuthorizationStatus
-    expire_time: datetime | None = None
-    parent: str | None = None
-
-
-@dataclass(frozen=True)
-class TagCheck:
-    """What auth_service says about an id tag.
+class Reading:
+    """What the energy register of a session showed last.
 
     Attributes:
-        max_active_transactions: How many may run at the same time; 0 means any number.
-    """
-
-    info: IdTagInfo
-    max_active_transactions: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """How a message arrived.
-
-    Attributes:
-        time: When the gateway had read it.
-        repairs: The repair rules that were applied, in order.
-        raw_frame: The frame as it was sent, when rules were applied; empty otherwise.
+        time: By the clock of the charge point.
     """
 
     time: datetime
-    repairs: tuple[str, ...] = ()
-    raw_frame: str = ""
-
-    @property
-    def is_repaired(self) -> bool:
-        """Whether a rule changed what was said; a list that is empty or missing says nothing."""
-        return not _EMPTY_LIST_RULES.issuperset(self.repairs)
-
-    @property
-    def is_meter_repaired(self) -> bool:
-        """Whether a rule may have changed a register."""
-        return not _METER_RULES.isdisjoint(self.repairs)
-
-    def has_replaced(self, time: datetime) -> bool:
-        """Tell whether a rule put the time of receipt, in full seconds, in the place of a time."""
-        return not _TIME_RULES.isdisjoint(self.repairs) and time == self.time.replace(microsecond=0)
+    register_wh: Decimal
 
 
 @dataclass(frozen=True)
-class StartKey:
-    """What makes two StartTransactions the same one; never the OCPP message id.
+class Closing:
+    """An operator's word that a session has ended.
 
     Attributes:
-        time: By the clock of the charge point; None when it told none that could be read. Such a
-            start is taken for a repeat for as long as the session runs.
+        time: None: when the register was last read.
+        meter_stop: In Wh; None: what the register showed last.
     """
 
-    charge_point_id: str
-    connector_id: int
-    id_tag: str
-    meter_start: int
     time: datetime | None
-
-
-@dataclass(frozen=True)
-class Start:
-    """A StartTransaction (OCPP 1.6 6.45)."""
-
-    session_id: uuid.UUID
-    key: StartKey
-    reservation_id: int | None
-    receipt: Receipt
-    create_time: datetime
-    check: TagCheck
-
-    @property
-    def charge_point_id(self) -> str:
-        """The charge point that sent it."""
-        return self.key.charge_point_id
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """What is doubtful about the start."""
-        return _flags(
-            (self.receipt.is_repaired, Flag.START_REPAIRED),
-            (self.key.time is None, Flag.START_TIME_UNKNOWN),
-            (self.receipt.is_meter_repaired, Flag.METER_REPAIRED),
-        )
-
-    def answered(self, running: int) -> IdTagInfo:
-        """Judge the tag, given how many accepted sessions run with it already."""
-        limit, info = self.check.max_active_transactions, self.check.info
-        if info.status is AuthorizationStatus.ACCEPTED and 0 < limit <= running:
-            return dataclasses.replace(info, status=AuthorizationStatus.CONCURRENT_TX)
-        return info
-
-
-@dataclass(frozen=True)
-class StartAnswer:
-    """What a charge point is told about a start: the same each time it asks."""
-
-    transaction_id: int
-    id_tag_info: IdTagInfo
-
-
-@dataclass(frozen=True)
-class Stop:
-    """A StopTransaction (OCPP 1.6 6.49).
-
-    Attributes:
-        time: By the clock of the charge point; None when it told none that could be read.
-        reason: In OCPP's word, as it was sent.
-        id_tag_info: What is known about the tag; None without a tag, and when auth_service is away.
-        digest: Identifies the content among the entries in quarantine.
-        raw_text: Writes out what was sent, should it have to be kept in quarantine.
-    """
-
-    charge_point_id: str
-    transaction_id: int
-    meter_stop: int
-    receipt: Receipt
-    digest: uuid.UUID
-    raw_text: Callable[[], str]
-    time: datetime | None = None
-    id_tag: str | None = None
-    reason: str | None = None
-    id_tag_info: IdTagInfo | None = None
-    meter_values: tuple[MeterValue, ...] = ()
+    meter_stop: int | None
+    comment: str
+    closed_by: str
 
 
 @dataclass(frozen=True)
 class End:
-    """How a session ended: the first StopTransaction that was received."""
+    """How a session ended.
+
+    Attributes:
+        receive_time: When it was received, inferred or set.
+    """
 
     time: datetime
     time_reported: bool
@@ -203,6 +84,9 @@ class End:
     reason: str | None = None
     id_tag: str | None = None
     id_tag_info: IdTagInfo | None = None
+    source: Source = Source.STATION
+    comment: str = ""
+    closed_by: str = ""
 
     def is_repeated_by(self, stop: Stop) -> bool:
         """Tell whether a stop says what was said before."""
@@ -221,7 +105,7 @@ class Session:
 
     Attributes:
         start_time: By the clock of the charge point; the time of receipt when it told none.
-        latest_register_wh: What the newest meter value showed; known while the session runs.
+        latest: What the energy register showed last; known while the session runs.
     """
 
     id: uuid.UUID
@@ -231,13 +115,14 @@ class Session:
     id_tag: str
     id_tag_info: IdTagInfo
     start_time: datetime
+    start_time_reported: bool
     start_receive_time: datetime
     meter_start: int
     reservation_id: int | None
     create_time: datetime
     flags: tuple[str, ...] = ()
     end: End | None = None
-    latest_register_wh: Decimal | None = None
+    latest: Reading | None = None
 
     @property
     def state(self) -> SessionState:
@@ -245,18 +130,44 @@ class Session:
         return SessionState.ACTIVE if self.end is None else SessionState.COMPLETED
 
     @property
+    def has_stopped(self) -> bool:
+        """Whether the charge point has told the end; any other end is open to correction."""
+        return (
+            self.end is not None
+            and self.end.source is Source.STATION
+            and Flag.STOP_MATCHED not in self.flags
+        )
+
+    @property
+    def start_source(self) -> Source:
+        """How the begin is known; without a reported time, from the receipt of the start."""
+        return Source.STATION if self.start_time_reported else Source.INFERRED
+
+    @property
     def energy_wh(self) -> int | None:
         """The energy in Wh, from the registers; never negative; None when nothing is known."""
         if self.end is not None:
             return max(0, self.end.meter_stop - self.meter_start)
-        if self.latest_register_wh is None:
+        return None if self.latest is None else self._at_least_start(self.latest) - self.meter_start
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From the start to the end, or to the last reading; never negative; None: not known."""
+        last = self.end or self.latest
+        return None if last is None else max(timedelta(0), last.time - self.start_time)
+
+    @property
+    def average_power_w(self) -> int | None:
+        """The energy by the duration, in W; None while one of them is not known."""
+        if self.energy_wh is None or not self.duration:
             return None
-        return max(0, int(self.latest_register_wh.quantize(_ONE, ROUND_HALF_UP)) - self.meter_start)
+        hours = Decimal(self.duration // _MICROSECOND) / Decimal(timedelta(hours=1) // _MICROSECOND)
+        return int((self.energy_wh / hours).quantize(_ONE, ROUND_HALF_UP))
 
     def stopped(self, stop: Stop) -> "Session":
-        """Return the session as the first stop of a running session leaves it."""
+        """Return the session as its stop leaves it; an end that was not told gives way to it."""
         end = End(
-            time=stop.time or stop.receipt.time,
+            time=stop.end_time,
             time_reported=stop.time is not None,
             receive_time=stop.receipt.time,
             meter_stop=stop.meter_stop,
@@ -264,29 +175,122 @@ class Session:
             id_tag=stop.id_tag,
             id_tag_info=stop.id_tag_info,
         )
-        doubts = _flags(
+        doubts = words(
             (stop.receipt.is_repaired, Flag.STOP_REPAIRED),
             (stop.time is None, Flag.STOP_TIME_UNKNOWN),
             (end.time < self.start_time, Flag.STOP_BEFORE_START),
+            (not self._is_of_the_group(stop), Flag.STOP_TAG_DIFFERS),
+            (stop.transaction_id != self.transaction_id, Flag.STOP_MATCHED),
+            (self._is_corrected_by(stop), Flag.END_CORRECTED),
             (stop.receipt.is_meter_repaired, Flag.METER_REPAIRED),
             (stop.meter_stop < self.meter_start, Flag.METER_STOP_BELOW_START),
         )
-        return dataclasses.replace(self, end=end, flags=tuple(dict.fromkeys(self.flags + doubts)))
+        return self._ended(end, doubts)
 
+    def superseded(self, start: Start) -> "Session":
+        """Return the session as the next start on its connector leaves it, its stop missing.
 
-@dataclass(frozen=True, slots=True)
-class MeterReport:
-    """A MeterValues message (OCPP 1.6 6.31).
+        Without a reading the register of that start tells how much has flowed.
+        """
+        last = self.latest or Reading(start.begin_time, Decimal(start.key.meter_start))
+        return self._inferred(last, Flag.STOP_MISSING_NEXT_START, start.create_time)
 
-    Attributes:
-        transaction_id: As it was sent; what it means is found out when the values are stored.
-    """
+    def given_up(self, why: Flag, now: datetime) -> "Session":
+        """Return the session as it is taken to have ended when nothing more was heard of it."""
+        last = self.latest or Reading(self.start_time, Decimal(self.meter_start))
+        return self._inferred(last, why, now)
 
-    charge_point_id: str
-    connector_id: int
-    transaction_id: int | None
-    receipt: Receipt
-    meter_values: tuple[MeterValue, ...]
+    def followed(self) -> "Session":
+        """Return the session with its inferred end moved to the last reading, if that is later."""
+        assert self.end is not None
+        if self.latest is None or self.latest.time <= self.end.time:
+            return self
+        meter_stop = self._at_least_start(self.latest)
+        end = dataclasses.replace(self.end, time=self.latest.time, meter_stop=meter_stop)
+        return dataclasses.replace(self, end=end)
+
+    def closed(self, closing: Closing, now: datetime) -> "Session":
+        """Return the session as an operator closes it.
+
+        Raises:
+            SessionAlreadyEnded: The charge point has told the end.
+            InvalidRequest: The end lies before the start, by time or by register.
+        """
+        self.open_to_a_stop()
+        last = self.latest or Reading(now, Decimal(self.meter_start))
+        end = End(
+            time=closing.time or max(last.time, self.start_time),
+            time_reported=closing.time is not None,
+            receive_time=now,
+            meter_stop=self._at_least_start(last)
+            if closing.meter_stop is None
+            else closing.meter_stop,
+            source=Source.OPERATOR,
+            comment=closing.comment,
+            closed_by=closing.closed_by,
+        )
+        self._check(end)
+        return self._ended(end, ())
+
+    def open_to_a_stop(self) -> "Session":
+        """Return the session if its charge point has not told the end yet.
+
+        Raises:
+            SessionAlreadyEnded: It has.
+        """
+        if self.has_stopped:
+            raise SessionAlreadyEnded(
+                f"Session {self.id} was stopped by its charge point already.", session=self.id
+            )
+        return self
+
+    def may_have_ended_by(self, stop: Stop) -> bool:
+        """Tell whether a stop that names no known transaction fits this session."""
+        return (
+            stop.end_time > self.start_time
+            and stop.meter_stop >= self.meter_start
+            and self._is_of_the_group(stop)
+        )
+
+    def _is_of_the_group(self, stop: Stop) -> bool:
+        """Tell whether the tag of a stop may end the session: the same, or of the same group.
+
+        A stop without a tag was not made by one (OCPP 1.6 4.2 and 6.49).
+        """
+        if not stop.id_tag:
+            return True
+        parent = stop.id_tag_info.parent if stop.id_tag_info else None
+        starting = {self.id_tag.lower(), (self.id_tag_info.parent or self.id_tag).lower()}
+        return not starting.isdisjoint({stop.id_tag.lower(), (parent or stop.id_tag).lower()})
+
+    def _is_corrected_by(self, stop: Stop) -> bool:
+        return self.end is not None and not self.end.is_repeated_by(stop)
+
+    def _inferred(self, last: Reading, why: Flag, now: datetime) -> "Session":
+        end = End(
+            time=max(last.time, self.start_time),
+            time_reported=False,
+            receive_time=now,
+            meter_stop=self._at_least_start(last),
+            source=Source.INFERRED,
+        )
+        return self._ended(end, (why.value,))
+
+    def _ended(self, end: End, doubts: tuple[str, ...]) -> "Session":
+        open_still = tuple(flag for flag in self.flags if flag not in ANSWERED_BY_STOP)
+        return dataclasses.replace(self, end=end, flags=tuple(dict.fromkeys(open_still + doubts)))
+
+    def _at_least_start(self, reading: Reading) -> int:
+        return max(self.meter_start, int(reading.register_wh.quantize(_ONE, ROUND_HALF_UP)))
+
+    def _check(self, end: End) -> None:
+        violations = []
+        if end.time < self.start_time:
+            violations.append(Violation("stop_time", "must not be before the start of the session"))
+        if end.meter_stop < self.meter_start:
+            violations.append(Violation("meter_stop_wh", f"must be {self.meter_start} or more"))
+        if violations:
+            raise InvalidRequest(violations)
 
 
 @dataclass(frozen=True)
@@ -300,17 +304,5 @@ class SessionFilter:
     start_time_until: datetime | None = None
 
 
-def reservation_id(value: int) -> int | None:
-    """Return the reservation that a start uses up: 0, -1 and 4294967295 are ways to say none."""
-    return value if 0 < value <= _INT32_MAX else None
-
-
-_INT32_MAX = 2**31 - 1
 _ONE = Decimal(1)
-_TIME_RULES = frozenset({"time_replaced", "time_missing"})
-_EMPTY_LIST_RULES = frozenset({"empty_list_kept", "list_missing"})
-_METER_RULES = frozenset({"member_defaulted", "fractional_register_rounded", "text_as_number"})
-
-
-def _flags(*doubts: tuple[bool, Flag]) -> tuple[str, ...]:
-    return tuple(flag.value for holds, flag in doubts if holds)
+_MICROSECOND = timedelta(microseconds=1)

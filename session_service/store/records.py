@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 from typing import cast
 
-from sqlalchemy.dialects import postgresql as pg
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from servicekit.clock import Clock
 from servicekit.database import Database
 from servicekit.group_commit import GroupCommit
 from servicekit.ids import IdSource
-from session_service.domain.quarantine import QuarantineEntry, QuarantineReason
-from session_service.domain.sessions import (
+from session_service.domain.facts import (
     IdTagInfo,
     MeterReport,
     Start,
@@ -19,20 +15,10 @@ from session_service.domain.sessions import (
     StartKey,
     Stop,
 )
-from session_service.store.meter_values import report_rows, stop_rows, store_meter_values
+from session_service.domain.quarantine import QuarantineEntry
+from session_service.store.batch import Batch, Fact, Outcome
 from session_service.store.months import Months
-from session_service.store.rows import entry_row
-from session_service.store.tables import quarantine
-from session_service.store.transactions import (
-    find_start,
-    find_to_stop,
-    lock_tags,
-    store_end,
-    store_start,
-)
-
-Fact = Start | Stop | MeterReport | QuarantineEntry
-Outcome = StartAnswer | IdTagInfo | None
+from session_service.store.transactions import find_start, lock_tags
 
 
 class PostgresRecords:
@@ -78,61 +64,9 @@ class PostgresRecords:
         outcomes: list[Outcome] = [None] * len(facts)
         await self._months.make()
         async with self._database.transaction() as connection:
-            batch = _Batch(connection, self._new_id)
+            batch = Batch(connection, self._new_id)
             await lock_tags(connection, [fact for fact in facts if isinstance(fact, Start)])
             for index, fact in ordered:
                 outcomes[index] = await batch.store(fact)
             await batch.finish()
         return outcomes
-
-
-class _Batch:
-    """What is stored within one transaction; rows of the big tables are collected first."""
-
-    def __init__(self, connection: AsyncConnection, new_id: IdSource) -> None:
-        self._connection, self._new_id = connection, new_id
-        self._meter_rows: list[str] = []
-        self._entries: list[QuarantineEntry] = []
-
-    async def store(self, fact: Fact) -> Outcome:
-        if isinstance(fact, MeterReport):
-            self._meter_rows += report_rows(fact)
-            return None
-        if isinstance(fact, Start):
-            return await store_start(self._connection, fact)
-        if isinstance(fact, Stop):
-            return await self._stop(fact)
-        self._entries.append(fact)
-        return None
-
-    async def finish(self) -> None:
-        await store_meter_values(self._connection, self._meter_rows)
-        if self._entries:
-            insert = pg.insert(quarantine).on_conflict_do_nothing()
-            rows = [entry_row(entry) for entry in self._entries]
-            await self._connection.execute(insert, rows)
-
-    async def _stop(self, stop: Stop) -> IdTagInfo | None:
-        session = await find_to_stop(self._connection, stop)
-        if session is None:
-            self._entries.append(self._entry(stop, QuarantineReason.UNKNOWN_TRANSACTION))
-        elif session.end is None:
-            await store_end(self._connection, session.stopped(stop), stop)
-            self._meter_rows += stop_rows(stop, session)
-        elif session.end.is_repeated_by(stop):
-            return session.end.id_tag_info
-        else:
-            self._entries.append(self._entry(stop, QuarantineReason.SECOND_STOP))
-        return stop.id_tag_info
-
-    def _entry(self, stop: Stop, reason: QuarantineReason) -> QuarantineEntry:
-        return QuarantineEntry(
-            self._new_id(),
-            stop.charge_point_id,
-            "StopTransaction",
-            reason,
-            f"Stop of transaction {stop.transaction_id} at {stop.meter_stop} Wh.",
-            stop.raw_text(),
-            stop.receipt.time,
-            stop.digest,
-        )

@@ -1,18 +1,11 @@
 """Sessions and quarantine entries as rows."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
-from session_service.domain.quarantine import QuarantineEntry, QuarantineReason
-from session_service.domain.sessions import (
-    AuthorizationStatus,
-    End,
-    IdTagInfo,
-    Session,
-    Start,
-    Stop,
-)
+from session_service.domain.facts import AuthorizationStatus, IdTagInfo, Receipt, Start
+from session_service.domain.quarantine import QuarantineEntry, QuarantineReason, Resolution
+from session_service.domain.sessions import End, Reading, Session, Source
 
 Row = Mapping[Any, Any]
 
@@ -29,7 +22,7 @@ def start_row(start: Start, info: IdTagInfo) -> dict[str, object]:
         "authorization_status": info.status.value,
         "id_tag_expire_time": info.expire_time,
         "parent_id_tag": info.parent,
-        "start_time": key.time or receipt.time,
+        "start_time": start.begin_time,
         "start_time_reported": key.time is not None,
         "start_receive_time": receipt.time,
         "meter_start": key.meter_start,
@@ -41,8 +34,10 @@ def start_row(start: Start, info: IdTagInfo) -> dict[str, object]:
     }
 
 
-def end_row(session: Session, end: End, stop: Stop) -> dict[str, object]:
-    """Return what changes in the row of a session when it ends."""
+def end_row(session: Session, receipt: Receipt | None) -> dict[str, object]:
+    """Return what changes in the row of a session when it ends; the receipt is that of its stop."""
+    end = session.end
+    assert end is not None
     info = end.id_tag_info
     return {
         "stop_time": end.time,
@@ -54,8 +49,11 @@ def end_row(session: Session, end: End, stop: Stop) -> dict[str, object]:
         "stop_authorization_status": info.status.value if info else None,
         "stop_id_tag_expire_time": info.expire_time if info else None,
         "stop_parent_id_tag": info.parent if info else None,
-        "stop_repairs": list(stop.receipt.repairs),
-        "stop_raw_frame": stop.receipt.raw_frame or None,
+        "stop_repairs": list(receipt.repairs) if receipt else None,
+        "stop_raw_frame": (receipt.raw_frame or None) if receipt else None,
+        "stop_source": end.source.value,
+        "stop_comment": end.comment or None,
+        "closed_by": end.closed_by or None,
         "flags": list(session.flags),
     }
 
@@ -69,7 +67,7 @@ def start_info(row: Row) -> IdTagInfo:
     )
 
 
-def to_session(row: Row, latest_register_wh: Decimal | None = None) -> Session:
+def to_session(row: Row, latest: Reading | None = None) -> Session:
     """Return the session of a row."""
     return Session(
         id=row["session_id"],
@@ -79,13 +77,14 @@ def to_session(row: Row, latest_register_wh: Decimal | None = None) -> Session:
         id_tag=row["id_tag"],
         id_tag_info=start_info(row),
         start_time=row["start_time"],
+        start_time_reported=row["start_time_reported"],
         start_receive_time=row["start_receive_time"],
         meter_start=row["meter_start"],
         reservation_id=row["reservation_id"],
         create_time=row["create_time"],
         flags=tuple(row["flags"]),
         end=_end(row) if row["stop_receive_time"] else None,
-        latest_register_wh=latest_register_wh,
+        latest=latest,
     )
 
 
@@ -103,6 +102,16 @@ def entry_row(entry: QuarantineEntry) -> dict[str, object]:
     }
 
 
+def resolution_row(resolution: Resolution) -> dict[str, object]:
+    """Return what changes in the row of an entry when it is resolved."""
+    return {
+        "resolve_time": resolution.time,
+        "resolution": resolution.comment,
+        "resolved_by": resolution.resolved_by,
+        "session_id": resolution.session_id,
+    }
+
+
 def to_entry(row: Row) -> QuarantineEntry:
     """Return the quarantine entry of a row."""
     return QuarantineEntry(
@@ -114,6 +123,15 @@ def to_entry(row: Row) -> QuarantineEntry:
         raw_text=row["raw_text"],
         receive_time=row["receive_time"],
         digest=row["digest"],
+        resolution=_resolution(row),
+    )
+
+
+def _resolution(row: Row) -> Resolution | None:
+    if row["resolve_time"] is None:
+        return None
+    return Resolution(
+        row["resolve_time"], row["resolution"] or "", row["resolved_by"] or "", row["session_id"]
     )
 
 
@@ -126,6 +144,9 @@ def _end(row: Row) -> End:
         reason=row["stop_reason"],
         id_tag=row["stop_id_tag"],
         id_tag_info=_stop_info(row),
+        source=Source(row["stop_source"] or Source.STATION),
+        comment=row["stop_comment"] or "",
+        closed_by=row["closed_by"] or "",
     )
 
 

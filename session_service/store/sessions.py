@@ -2,48 +2,19 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.database import Database
-from servicekit.errors import InvalidPageToken
 from servicekit.pagination import Page, PageRequest
-from session_service.domain.meter_values import (
-    ENERGY_REGISTER,
-    MeterValue,
-    SampleLayout,
-    StoredMeterValue,
-    register_wh,
-)
-from session_service.domain.quarantine import QuarantineEntry
+from session_service.domain.meter_values import MeterValue, SampleLayout, StoredMeterValue
 from session_service.domain.sessions import Session, SessionFilter, SessionState
-from session_service.store.rows import to_entry, to_session
-from session_service.store.tables import meter_values, quarantine, sessions
-
-_LATEST_REGISTERS = sa.text(
-    """
-SELECT wanted.session_id, latest.number, latest.unit
-FROM unnest(CAST(:session_ids AS uuid[])) AS wanted (session_id)
-CROSS JOIN LATERAL (
-    SELECT sample.number, sample.unit
-    FROM meter_values AS m
-    CROSS JOIN LATERAL
-        unnest(m.measurands, m.phases, m.units, m.contexts, m.locations, m.numbers)
-        AS sample (measurand, phase, unit, context, location, number)
-    WHERE m.session_id = wanted.session_id
-        AND sample.measurand = :measurand
-        AND sample.location = 'Outlet'
-        AND sample.phase IS NULL
-        AND sample.number IS NOT NULL
-    ORDER BY m.sample_time DESC, m.digest DESC, sample.context = 'Transaction.Begin'
-    LIMIT 1
-) AS latest
-"""
-)
+from session_service.store.paging import position
+from session_service.store.readings import latest_readings
+from session_service.store.rows import to_session
+from session_service.store.tables import meter_values, sessions
 
 
 class PostgresSessionStore:
@@ -66,7 +37,7 @@ class PostgresSessionStore:
         order = sa.tuple_(sessions.c.create_time, sessions.c.session_id)
         query = (
             sa.select(sessions)
-            .where(*conditions, order < _position(page) if page.after else sa.true())
+            .where(*conditions, order < position(page) if page.after else sa.true())
             .order_by(sessions.c.create_time.desc(), sessions.c.session_id.desc())
             .limit(page.size + 1)
         )
@@ -84,7 +55,7 @@ class PostgresSessionStore:
             sa.select(meter_values)
             .where(
                 meter_values.c.session_id == session_id,
-                order > _position(page) if page.after else sa.true(),
+                order > position(page) if page.after else sa.true(),
             )
             .order_by(meter_values.c.sample_time, meter_values.c.digest)
             .limit(page.size + 1)
@@ -93,41 +64,13 @@ class PostgresSessionStore:
             rows = (await connection.execute(query)).mappings().all()
         return page.page([_to_meter_value(row) for row in rows], 0, _meter_value_key)
 
-    async def list_quarantine(
-        self, page: PageRequest, charge_point_id: str | None
-    ) -> Page[QuarantineEntry]:
-        """Return a page of quarantine entries, newest first, of one charge point or all."""
-        of_charge_point = (
-            quarantine.c.charge_point_id == charge_point_id if charge_point_id else sa.true()
-        )
-        count = sa.select(sa.func.count()).select_from(quarantine).where(of_charge_point)
-        order = sa.tuple_(quarantine.c.receive_time, quarantine.c.entry_id)
-        query = (
-            sa.select(quarantine)
-            .where(of_charge_point, order < _position(page) if page.after else sa.true())
-            .order_by(quarantine.c.receive_time.desc(), quarantine.c.entry_id.desc())
-            .limit(page.size + 1)
-        )
-        async with self._database.transaction() as connection:
-            total = await connection.scalar(count)
-            rows = (await connection.execute(query)).mappings().all()
-        return page.page([to_entry(row) for row in rows], total or 0, _entry_key)
-
 
 async def _read(connection: AsyncConnection, query: sa.Select[Any]) -> Sequence[Session]:
     """Read sessions, and the newest register of those that run."""
     rows = (await connection.execute(query)).mappings().all()
     running = [row["session_id"] for row in rows if row["stop_receive_time"] is None]
-    registers = await _latest_registers(connection, running) if running else {}
-    return [to_session(row, registers.get(row["session_id"])) for row in rows]
-
-
-async def _latest_registers(
-    connection: AsyncConnection, session_ids: Sequence[uuid.UUID]
-) -> Mapping[uuid.UUID, Decimal]:
-    values = {"session_ids": list(session_ids), "measurand": ENERGY_REGISTER}
-    rows = await connection.execute(_LATEST_REGISTERS, values)
-    return {session_id: register_wh(number, unit) for session_id, number, unit in rows}
+    readings = await latest_readings(connection, running)
+    return [to_session(row, readings.get(row["session_id"])) for row in rows]
 
 
 def _conditions(wanted: SessionFilter) -> list[sa.ColumnElement[bool]]:
@@ -147,30 +90,12 @@ def _conditions(wanted: SessionFilter) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _position(page: PageRequest) -> sa.Tuple:
-    """Return the sort key behind which the page begins: a time and a UUID.
-
-    Raises:
-        InvalidPageToken: The token holds something else.
-    """
-    assert page.after is not None
-    try:
-        time, key = datetime.fromisoformat(page.after[0]), uuid.UUID(page.after[1])
-    except ValueError:
-        raise InvalidPageToken("The page token is not one that this list made.") from None
-    return sa.tuple_(sa.literal(time, sa.TIMESTAMP(timezone=True)), sa.literal(key, sa.Uuid))
-
-
 def _session_key(session: Session) -> tuple[str, str]:
     return session.create_time.isoformat(), str(session.id)
 
 
 def _meter_value_key(stored: StoredMeterValue) -> tuple[str, str]:
     return stored.meter_value.sample_time.isoformat(), stored.digest
-
-
-def _entry_key(entry: QuarantineEntry) -> tuple[str, str]:
-    return entry.receive_time.isoformat(), str(entry.id)
 
 
 def _to_meter_value(row: Mapping[Any, Any]) -> StoredMeterValue:

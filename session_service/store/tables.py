@@ -38,6 +38,9 @@ sessions = sa.Table(
     sa.Column("stop_parent_id_tag", sa.Text),
     sa.Column("stop_repairs", _TEXTS),
     sa.Column("stop_raw_frame", sa.Text),
+    sa.Column("stop_source", sa.Text),
+    sa.Column("stop_comment", sa.Text),
+    sa.Column("closed_by", sa.Text),
     sa.Column("flags", _TEXTS, nullable=False),
     sa.Column("create_time", _TIME, nullable=False),
 )
@@ -75,4 +78,18 @@ quarantine = sa.Table(
     sa.Column("raw_text", sa.Text, nullable=False),
     sa.Column("receive_time", _TIME, nullable=False),
     sa.Column("digest", sa.Uuid, nullable=False),
+    sa.Column("resolve_time", _TIME),
+    sa.Column("resolution", sa.Text),
+    sa.Column("resolved_by", sa.Text),
+    sa.Column("session_id", sa.Uuid),
+)
+
+orphan_stops = sa.Table(
+    "orphan_stops",
+    metadata,
+    sa.Column("entry_id", sa.Uuid, primary_key=True),
+    sa.Column("charge_point_id", sa.Text, nullable=False),
+    sa.Column("stop_time", _TIME, nullable=False),
+    sa.Column("meter_stop", sa.BigInteger, nullable=False),
+    sa.Column("message", sa.LargeBinary, nullable=False),
 )

@@ -1,20 +1,24 @@
 """Starts and stops, each within the transaction of a batch."""
 
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from session_service.domain.sessions import (
+from session_service.domain.facts import (
     AuthorizationStatus,
-    Session,
+    Receipt,
     Start,
     StartAnswer,
     StartKey,
     Stop,
 )
+from session_service.domain.flags import Flag
+from session_service.domain.sessions import End, Session
+from session_service.store.readings import latest_readings
 from session_service.store.rows import end_row, start_info, start_row, to_session
 from session_service.store.tables import sessions
 
@@ -37,27 +41,30 @@ async def lock_tags(connection: AsyncConnection, starts: Iterable[Start]) -> Non
         await connection.execute(_LOCK, {"key": key})
 
 
-async def store_start(connection: AsyncConnection, start: Start) -> StartAnswer:
-    """Keep a start, whose tag is locked if it has a limit, and return its answer.
+async def store_start(
+    connection: AsyncConnection, start: Start
+) -> tuple[StartAnswer, Session | None]:
+    """Keep a start, whose tag is locked if it has a limit; return its answer and its new session.
 
-    What is found out about a repeat counts for nothing: the row of the first time is there.
+    A repeat makes none, and what is found out about it counts for nothing: the row of the first time
+    is there.
     """
     info = start.answered(await _running(connection, start))
     insert = (
         pg.insert(sessions)
         .values(start_row(start, info))
         .on_conflict_do_nothing()
-        .returning(sessions.c.transaction_id)
+        .returning(sessions)
     )
-    transaction_id = await connection.scalar(insert)
-    if transaction_id is not None:
-        return StartAnswer(transaction_id, info)
+    row = (await connection.execute(insert)).mappings().one_or_none()
+    if row is not None:
+        return _answer(row), to_session(row)
     row = (await connection.execute(_start_query(start.key))).mappings().one()
-    return _answer(row)
+    return _answer(row), None
 
 
-async def find_to_stop(connection: AsyncConnection, stop: Stop) -> Session | None:
-    """Return the session that a stop names, locked against other stops."""
+async def find_named(connection: AsyncConnection, stop: Stop) -> Session | None:
+    """Return the session that a stop names, locked against other ends."""
     query = (
         sa.select(sessions)
         .where(
@@ -70,14 +77,63 @@ async def find_to_stop(connection: AsyncConnection, stop: Stop) -> Session | Non
     return to_session(row) if row else None
 
 
-async def store_end(connection: AsyncConnection, session: Session, stop: Stop) -> None:
-    """Keep how a session ended."""
-    assert session.end is not None
+async def find_locked(connection: AsyncConnection, session_id: uuid.UUID) -> Session | None:
+    """Return a session with its last reading, locked against other ends."""
+    found = await _locked(connection, sessions.c.session_id == session_id)
+    return found[0] if found else None
+
+
+async def find_running(connection: AsyncConnection, charge_point_id: str) -> Sequence[Session]:
+    """Return the sessions that run on a charge point, locked against other ends."""
+    return await _locked(
+        connection,
+        sessions.c.charge_point_id == charge_point_id,
+        sessions.c.stop_receive_time.is_(None),
+    )
+
+
+async def find_superseded(connection: AsyncConnection, begun: Session) -> Sequence[Session]:
+    """Return the sessions that still run on the connector on which another has begun after them."""
+    return await _locked(
+        connection,
+        sessions.c.charge_point_id == begun.charge_point_id,
+        sessions.c.connector_id == begun.connector_id,
+        sessions.c.stop_receive_time.is_(None),
+        sessions.c.start_time <= begun.start_time,
+        sessions.c.session_id != begun.id,
+    )
+
+
+async def find_ended_by(connection: AsyncConnection, stop: Stop) -> End | None:
+    """Return the end that was made of the same stop when it was matched by what it says."""
+    query = sa.select(sessions).where(
+        sessions.c.charge_point_id == stop.charge_point_id,
+        sessions.c.meter_stop == stop.meter_stop,
+        sessions.c.flags.contains([Flag.STOP_MATCHED.value]),
+    )
+    rows = (await connection.execute(query)).mappings().all()
+    ends = [end for row in rows if (end := to_session(row).end) and end.is_repeated_by(stop)]
+    return ends[0] if ends else None
+
+
+async def store_end(
+    connection: AsyncConnection, session: Session, receipt: Receipt | None = None
+) -> None:
+    """Keep how a session ended; the receipt is that of its stop, if there was one."""
     await connection.execute(
         sa.update(sessions)
         .where(sessions.c.session_id == session.id)
-        .values(end_row(session, session.end, stop))
+        .values(end_row(session, receipt))
     )
+
+
+async def _locked(
+    connection: AsyncConnection, *conditions: sa.ColumnElement[bool]
+) -> Sequence[Session]:
+    query = sa.select(sessions).where(*conditions).order_by(sessions.c.session_id).with_for_update()
+    rows = (await connection.execute(query)).mappings().all()
+    readings = await latest_readings(connection, [row["session_id"] for row in rows])
+    return [to_session(row, readings.get(row["session_id"])) for row in rows]
 
 
 async def _running(connection: AsyncConnection, start: Start) -> int:

@@ -1,0 +1,195 @@
+"""What charge points say about transactions, and what they are answered."""
+
+import dataclasses
+import enum
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from session_service.domain.flags import Flag, words
+from session_service.domain.meter_values import MeterValue
+
+
+class AuthorizationStatus(enum.Enum):
+    """The answer to an id tag (OCPP 1.6 7.2)."""
+
+    ACCEPTED = "Accepted"
+    BLOCKED = "Blocked"
+    EXPIRED = "Expired"
+    INVALID = "Invalid"
+    CONCURRENT_TX = "ConcurrentTx"
+
+
+@dataclass(frozen=True)
+class IdTagInfo:
+    """What a charge point is told about an id tag (OCPP 1.6 7.27)."""
+
+    status: AuthorizationStatus
+    expire_time: datetime | None = None
+    parent: str | None = None
+
+
+@dataclass(frozen=True)
+class TagCheck:
+    """What auth_service says about an id tag.
+
+    Attributes:
+        max_active_transactions: How many may run at the same time; 0 means any number.
+    """
+
+    info: IdTagInfo
+    max_active_transactions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How a message arrived.
+
+    Attributes:
+        time: When the gateway had read it.
+        repairs: The repair rules that were applied, in order.
+        raw_frame: The frame as it was sent, when rules were applied; empty otherwise.
+    """
+
+    time: datetime
+    repairs: tuple[str, ...] = ()
+    raw_frame: str = ""
+
+    @property
+    def is_repaired(self) -> bool:
+        """Whether a rule changed what was said; a list that is empty or missing says nothing."""
+        return not _EMPTY_LIST_RULES.issuperset(self.repairs)
+
+    @property
+    def is_meter_repaired(self) -> bool:
+        """Whether a rule may have changed a register."""
+        return not _METER_RULES.isdisjoint(self.repairs)
+
+    def has_replaced(self, time: datetime) -> bool:
+        """Tell whether a rule put the time of receipt, in full seconds, in the place of a time."""
+        return not _TIME_RULES.isdisjoint(self.repairs) and time == self.time.replace(microsecond=0)
+
+
+@dataclass(frozen=True)
+class StartKey:
+    """What makes two StartTransactions the same one; never the OCPP message id.
+
+    Attributes:
+        time: By the clock of the charge point; None when it told none that could be read. Such a
+            start is taken for a repeat for as long as the session runs.
+    """
+
+    charge_point_id: str
+    connector_id: int
+    id_tag: str
+    meter_start: int
+    time: datetime | None
+
+
+@dataclass(frozen=True)
+class Start:
+    """A StartTransaction (OCPP 1.6 6.45)."""
+
+    session_id: uuid.UUID
+    key: StartKey
+    reservation_id: int | None
+    receipt: Receipt
+    create_time: datetime
+    check: TagCheck
+
+    @property
+    def charge_point_id(self) -> str:
+        """The charge point that sent it."""
+        return self.key.charge_point_id
+
+    @property
+    def begin_time(self) -> datetime:
+        """When the transaction began, as far as it is known."""
+        return self.key.time or self.receipt.time
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What is doubtful about the start."""
+        return words(
+            (self.receipt.is_repaired, Flag.START_REPAIRED),
+            (self.key.time is None, Flag.START_TIME_UNKNOWN),
+            (self.receipt.is_meter_repaired, Flag.METER_REPAIRED),
+        )
+
+    def answered(self, running: int) -> IdTagInfo:
+        """Judge the tag, given how many accepted sessions run with it already."""
+        limit, info = self.check.max_active_transactions, self.check.info
+        if info.status is AuthorizationStatus.ACCEPTED and 0 < limit <= running:
+            return dataclasses.replace(info, status=AuthorizationStatus.CONCURRENT_TX)
+        return info
+
+
+@dataclass(frozen=True)
+class StartAnswer:
+    """What a charge point is told about a start: the same each time it asks."""
+
+    transaction_id: int
+    id_tag_info: IdTagInfo
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A StopTransaction (OCPP 1.6 6.49).
+
+    Attributes:
+        time: By the clock of the charge point; None when it told none that could be read.
+        reason: In OCPP's word, as it was sent.
+        id_tag_info: What is known about the tag; None without a tag, and when auth_service is away.
+        digest: Identifies the content among the entries in quarantine.
+        raw_text: Writes out what was sent, should it have to be kept in quarantine.
+        message: Writes out the stop so that it can be read again, should it have to wait for its start.
+    """
+
+    charge_point_id: str
+    transaction_id: int
+    meter_stop: int
+    receipt: Receipt
+    digest: uuid.UUID
+    raw_text: Callable[[], str]
+    message: Callable[[], bytes]
+    time: datetime | None = None
+    id_tag: str | None = None
+    reason: str | None = None
+    id_tag_info: IdTagInfo | None = None
+    meter_values: tuple[MeterValue, ...] = ()
+
+    @property
+    def end_time(self) -> datetime:
+        """When the transaction ended, as far as it is known."""
+        return self.time or self.receipt.time
+
+    @property
+    def names_none(self) -> bool:
+        """Whether the transaction id is none that is ever given: chargers then send 0 or -1."""
+        return not 0 < self.transaction_id <= _INT32_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReport:
+    """A MeterValues message (OCPP 1.6 6.31).
+
+    Attributes:
+        transaction_id: As it was sent; what it means is found out when the values are stored.
+    """
+
+    charge_point_id: str
+    connector_id: int
+    transaction_id: int | None
+    receipt: Receipt
+    meter_values: tuple[MeterValue, ...]
+
+
+def reservation_id(value: int) -> int | None:
+    """Return the reservation that a start uses up: 0, -1 and 4294967295 are ways to say none."""
+    return value if 0 < value <= 
+
+_INT32_MAX = 2**31 - 1
+_TIME_RULES = frozenset({"time_replaced", "time_missing"})
+_EMPTY_LIST_RULES = frozenset({"empty_list_kept", "list_missing"})
+_METER_RULES = frozenset({"member_defaulted", "fractional_register_rounded", "text_as_number"})

@@ -1,0 +1,50 @@
+"""The open questions about a session: what operators should know before they trust it."""
+
+import enum
+
+
+class Flag(enum.StrEnum):
+    """What is doubtful about a session."""
+
+    START_REPAIRED = "START_REPAIRED"
+    """The StartTransaction missed its schema and was repaired."""
+    START_TIME_UNKNOWN = "START_TIME_UNKNOWN"
+    """The StartTransaction told no readable time; the time of receipt stands in its place."""
+    STOP_REPAIRED = "STOP_REPAIRED"
+    """The StopTransaction missed its schema and was repaired."""
+    STOP_TIME_UNKNOWN = "STOP_TIME_UNKNOWN"
+    """The StopTransaction told no readable time; the time of receipt stands in its place."""
+    STOP_BEFORE_START = "STOP_BEFORE_START"
+    """The session ended before it began, by the clock of the charge point."""
+    STOP_TAG_DIFFERS = "STOP_TAG_DIFFERS"
+    """The session was stopped by an id tag that is not known to be of the same group."""
+    STOP_MATCHED = "STOP_MATCHED"
+    """The StopTransaction named another transaction, and was matched by what it says."""
+    STOP_MISSING_NEXT_START = "STOP_MISSING_NEXT_START"
+    """No stop came, and the next session began on the connector; the end is inferred."""
+    STOP_MISSING_BOOT = "STOP_MISSING_BOOT"
+    """No stop came, and the charge point booted and told no more of it; the end is inferred."""
+    STOP_MISSING_SILENCE = "STOP_MISSING_SILENCE"
+    """No stop came, and the charge point fell silent; the end is inferred."""
+    END_CORRECTED = "END_CORRECTED"
+    """The end was inferred or set by an operator before the charge point told it."""
+    METER_REPAIRED = "METER_REPAIRED"
+    """A register of the start or the stop was missing or was no whole number."""
+    METER_STOP_BELOW_START = "METER_STOP_BELOW_START"
+    """The register ran backwards; the energy counts as 0."""
+
+
+ANSWERED_BY_STOP = frozenset(
+    {
+        Flag.STOP_MISSING_NEXT_START,
+        Flag.STOP_MISSING_BOOT,
+        Flag.STOP_MISSING_SILENCE,
+        Flag.STOP_MATCHED,
+    }
+)
+"""The questions that are settled when the charge point tells the end of this very transaction."""
+
+
+def words(*doubts: tuple[bool, Flag]) -> tuple[str, ...]:
+    """Return the words of the doubts that hold."""
+    return tuple(flag.value for holds, flag in doubts if holds)

@@ -1,0 +1,119 @@
+"""What is stored within one transaction."""
+
+from datetime import datetime
+
+from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from servicekit.ids import IdSource
+from session_service.domain.facts import IdTagInfo, MeterReport, Start, StartAnswer, Stop
+from session_service.domain.quarantine import QuarantineEntry, QuarantineReason, Resolution
+from session_service.domain.sessions import Session
+from session_service.store.meter_values import report_rows, stop_rows, store_meter_values
+from session_service.store.orphans import keep_orphan, orphan_of, settle
+from session_service.store.rows import entry_row
+from session_service.store.tables import quarantine
+from session_service.store.transactions import (
+    find_ended_by,
+    find_named,
+    find_running,
+    find_superseded,
+    store_end,
+    store_start,
+)
+
+Fact = Start | Stop | MeterReport | QuarantineEntry
+Outcome = StartAnswer | IdTagInfo | None
+
+_MATCHED = "Its start came later, and the session ended by this stop."
+
+
+class Batch:
+    """Stores facts in the transaction of a connection; `finish` stores what was collected."""
+
+    def __init__(self, connection: AsyncConnection, new_id: IdSource) -> None:
+        self._connection, self._new_id = connection, new_id
+        self._meter_rows: list[str] = []
+        self._entries: list[QuarantineEntry] = []
+
+    async def store(self, fact: Fact) -> Outcome:
+        """Keep a fact and return what its charge point is told."""
+        if isinstance(fact, MeterReport):
+            self._meter_rows += report_rows(fact)
+            return None
+        if isinstance(fact, Start):
+            return await self._start(fact)
+        if isinstance(fact, Stop):
+            return await self._stop(fact)
+        self._entries.append(fact)
+        return None
+
+    async def end(self, session: Session, stop: Stop) -> None:
+        """End a session by a stop."""
+        await store_end(self._connection, session.stopped(stop), stop.receipt)
+        self._meter_rows += stop_rows(stop, session)
+
+    async def finish(self) -> None:
+        """Store what was collected: many rows, few statements."""
+        await store_meter_values(self._connection, self._meter_rows)
+        if self._entries:
+            insert = pg.insert(quarantine).on_conflict_do_nothing()
+            rows = [entry_row(entry) for entry in self._entries]
+            await self._connection.execute(insert, rows)
+
+    async def _start(self, start: Start) -> StartAnswer:
+        answer, session = await store_start(self._connection, start)
+        if session is not None:
+            for running in await find_superseded(self._connection, session):
+                await store_end(self._connection, running.superseded(start))
+            await self._match(session, start.create_time)
+        return answer
+
+    async def _match(self, session: Session, now: datetime) -> None:
+        """End a session whose stop came before its start."""
+        found = await orphan_of(self._connection, session)
+        if found is None:
+            return
+        entry_id, stop = found
+        await self.end(session, stop)
+        await settle(self._connection, entry_id, Resolution(now, _MATCHED, session_id=session.id))
+
+    async def _stop(self, stop: Stop) -> IdTagInfo | None:
+        session = await find_named(self._connection, stop)
+        if session is None:
+            return await self._stop_of_unknown(stop)
+        if not session.has_stopped:
+            await self.end(session, stop)
+            return stop.id_tag_info
+        assert session.end is not None
+        if session.end.is_repeated_by(stop):
+            return session.end.id_tag_info
+        self._entries.append(self._entry(stop, QuarantineReason.SECOND_STOP))
+        return stop.id_tag_info
+
+    async def _stop_of_unknown(self, stop: Stop) -> IdTagInfo | None:
+        """Place a stop that names no transaction by what it says, or keep it until one can."""
+        if stop.names_none:
+            ended = await find_ended_by(self._connection, stop)
+            if ended is not None:
+                return ended.id_tag_info
+            running = await find_running(self._connection, stop.charge_point_id)
+            fitting = [session for session in running if session.may_have_ended_by(stop)]
+            if len(fitting) == 1:
+                await self.end(fitting[0], stop)
+                return stop.id_tag_info
+        entry = self._entry(stop, QuarantineReason.UNKNOWN_TRANSACTION)
+        await keep_orphan(self._connection, entry, stop)
+        return stop.id_tag_info
+
+    def _entry(self, stop: Stop, reason: QuarantineReason) -> QuarantineEntry:
+        return QuarantineEntry(
+            self._new_id(),
+            stop.charge_point_id,
+            "StopTransaction",
+            reason,
+            f"Stop of transaction {stop.transaction_id} at {stop.meter_stop} Wh.",
+            stop.raw_text(),
+            stop.receipt.time,
+            stop.digest,
+        )

@@ -1,0 +1,76 @@
+"""Stops whose transaction is not known, each within the transaction of a batch."""
+
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from session_service.convert.ocpp import kept_stop
+from session_service.domain.facts import Stop
+from session_service.domain.quarantine import QuarantineEntry, Resolution
+from session_service.domain.sessions import Session
+from session_service.store.rows import entry_row, resolution_row
+from session_service.store.tables import orphan_stops, quarantine
+
+_MOST_CANDIDATES = 20
+
+
+async def keep_orphan(connection: AsyncConnection, entry: QuarantineEntry, stop: Stop) -> None:
+    """Keep a stop until its start comes; a repeat changes nothing."""
+    insert = (
+        pg.insert(quarantine)
+        .values(entry_row(entry))
+        .on_conflict_do_nothing()
+        .returning(quarantine.c.entry_id)
+    )
+    entry_id = await connection.scalar(insert)
+    if entry_id is None:
+        return
+    row = {
+        "entry_id": entry_id,
+        "charge_point_id": stop.charge_point_id,
+        "stop_time": stop.end_time,
+        "meter_stop": stop.meter_stop,
+        "message": stop.message(),
+    }
+    await connection.execute(sa.insert(orphan_stops).values(row))
+
+
+async def orphan_of(connection: AsyncConnection, session: Session) -> tuple[uuid.UUID, Stop] | None:
+    """Return the earliest stop that waits and fits a session, and the id of its entry."""
+    query = (
+        sa.select(orphan_stops.c.entry_id, orphan_stops.c.message)
+        .where(
+            orphan_stops.c.charge_point_id == session.charge_point_id,
+            orphan_stops.c.stop_time > session.start_time,
+            orphan_stops.c.meter_stop >= session.meter_start,
+        )
+        .order_by(orphan_stops.c.stop_time)
+        .limit(_MOST_CANDIDATES)
+        .with_for_update()
+    )
+    for entry_id, message in await connection.execute(query):
+        stop = kept_stop(message)
+        if session.may_have_ended_by(stop):
+            return entry_id, stop
+    return None
+
+
+async def orphan_in(connection: AsyncConnection, entry_id: uuid.UUID) -> Stop | None:
+    """Return the stop that waits in an entry; None: the entry is about something else."""
+    query = sa.select(orphan_stops.c.message).where(orphan_stops.c.entry_id == entry_id)
+    message = await connection.scalar(query)
+    return None if message is None else kept_stop(message)
+
+
+async def settle(
+    connection: AsyncConnection, entry_id: uuid.UUID, resolution: Resolution
+) -> None:
+    """Keep what became of an entry; its stop, if there is one, no longer waits."""
+    await connection.execute(
+        sa.update(quarantine)
+        .where(quarantine.c.entry_id == entry_id)
+        .values(resolution_row(resolution))
+    )
+    await connection.execute(sa.delete(orphan_stops).where(orphan_stops.c.entry_id == entry_id))
