@@ -1,7 +1,8 @@
-"""Between `google.protobuf.Timestamp` and `datetime`, always in UTC."""
+"""Between protobuf's `Timestamp` and `Duration` and Python's, times always in UTC."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 
@@ -11,6 +12,15 @@ def to_timestamp(time: datetime | None) -> Timestamp | None:
         return None
     message = Timestamp()
     message.FromDatetime(time)
+    return message
+
+
+def to_duration(span: timedelta | None) -> Duration | None:
+    """Return the message of a span of time; None, which leaves a field unset, for none."""
+    if span is None:
+        return None
+    message = Duration()
+    message.FromTimedelta(span)
     return message
 
 

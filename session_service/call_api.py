@@ -7,7 +7,7 @@ from csms.ocpp.v16 import core_pb2
 from servicekit.calls.server import CallContext, Handler
 from servicekit.ids import IdSource
 from session_service.convert import ocpp as convert
-from session_service.domain.sessions import reservation_id
+from session_service.domain.facts import reservation_id
 from session_service.use_cases import Transactions
 
 

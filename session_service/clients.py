@@ -1,5 +1,7 @@
 """The other services that session_service asks."""
 
+import asyncio
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 import grpc
@@ -7,6 +9,8 @@ import structlog
 from grpc_status import rpc_status
 
 from csms.gateway.v1 import authorization_pb2, authorization_pb2_grpc
+from csms.v1 import charge_point_service_pb2 as charge_point_pb
+from csms.v1 import charge_point_service_pb2_grpc as charge_point_pb_grpc
 from csms.v1 import command_service_pb2 as command_pb
 from csms.v1 import command_service_pb2_grpc as command_pb_grpc
 from servicekit.errors import PlatformError, ServiceUnavailable
@@ -14,12 +18,17 @@ from servicekit.status import from_status
 from servicekit.telemetry import Tracing
 from session_service.convert import ocpp as convert
 from session_service.convert import remote as convert_remote
+from session_service.convert.api import REQUESTER
+from session_service.domain.facts import TagCheck
 from session_service.domain.remote import Order, RemoteStart
-from session_service.domain.sessions import Session, TagCheck
+from session_service.domain.sessions import Session
+from session_service.domain.silence import Sighting
 
 log = structlog.get_logger()
 
 _RETRY_AFTER = timedelta(seconds=1)
+_LOOKS_AT_ONCE = 8
+_LOOK_S = 5.0
 _CREATION_S = 10.0
 """How long device_service may take for a command beside what the caller waits for its answer."""
 
@@ -66,7 +75,7 @@ class CommandClient:
     async def _create(
         self, request: command_pb.CreateCommandRequest, order: Order
     ) -> command_pb.Command:
-        requester = ((convert_remote.REQUESTER, order.requester),) if order.requester else ()
+        requester = ((REQUESTER, order.requester),) if order.requester else ()
         try:
             return await self._stub.CreateCommand(
                 request,
@@ -75,6 +84,33 @@ class CommandClient:
             )
         except grpc.aio.AioRpcError as error:
             raise _told(error) from error
+
+
+class ChargePointClient:
+    """Asks device_service about charge points."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = charge_point_pb_grpc.ChargePointServiceStub(channel)
+        self._at_once = asyncio.Semaphore(_LOOKS_AT_ONCE)
+
+    async def sightings(self, charge_point_ids: Collection[str]) -> Mapping[str, Sighting]:
+        """Return what is known of charge points; see the port for what it raises."""
+        ids = sorted(charge_point_ids)
+        found = await asyncio.gather(*(self._sighting(each) for each in ids))
+        return {key: seen for key, seen in zip(ids, found, strict=True) if seen is not None}
+
+    async def _sighting(self, charge_point_id: str) -> Sighting | None:
+        request = charge_point_pb.GetChargePointRequest(name=f"chargePoints/{charge_point_id}")
+        async with self._at_once:
+            try:
+                found = await self._stub.GetChargePoint(request, timeout=_LOOK_S)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.NOT_FOUND:
+                    return None
+                raise ServiceUnavailable(
+                    "The charge points cannot be read now; try again.", retry_after=_RETRY_AFTER
+                ) from error
+        return convert_remote.to_sighting(found)
 
 
 def _told(error: grpc.aio.AioRpcError) -> PlatformError:

@@ -9,6 +9,21 @@ class Config(ServiceConfig):
     """What session_service can be told."""
 
     auth_address: Address = Field(description="host:port of auth_service")
+    boot_silence_s: float = Field(
+        3600,
+        gt=0,
+        description="seconds without a meter value after a boot of its charge point until a session"
+        " is taken to have ended",
+    )
+    session_silence_s: float = Field(
+        86_400,
+        gt=0,
+        description="seconds without any sign of its charge point until a session is taken to have"
+        " ended",
+    )
+    tend_interval_s: float = Field(
+        60, gt=0, description="seconds between looks for sessions whose stop does not come"
+    )
     device_address: Addresses = Field(
         description="host:port of device_service, or those of its replicas with commas between them"
     )

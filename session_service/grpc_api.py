@@ -7,15 +7,23 @@ from csms.v1 import session_service_pb2 as pb
 from csms.v1 import session_service_pb2_grpc as pb_grpc
 from servicekit.interceptors import Context
 from session_service.convert import api as convert
+from session_service.convert import quarantine as convert_quarantine
 from session_service.convert import remote as convert_remote
-from session_service.use_cases import RemoteControl, Sessions
+from session_service.use_cases import Endings, Quarantine, RemoteControl, Sessions
 
 
 class SessionApi(pb_grpc.SessionServiceServicer):
     """`csms.v1.SessionService`, for operators."""
 
-    def __init__(self, sessions: Sessions, remote: RemoteControl[command_pb.Command]) -> None:
-        self._sessions, self._remote = sessions, remote
+    def __init__(
+        self,
+        sessions: Sessions,
+        endings: Endings,
+        quarantine: Quarantine,
+        remote: RemoteControl[command_pb.Command],
+    ) -> None:
+        self._sessions, self._endings = sessions, endings
+        self._quarantine, self._remote = quarantine, remote
 
     def register(self, server: grpc.aio.Server) -> str:
         """Add this servicer to a server and return the full name of its service."""
@@ -47,6 +55,12 @@ class SessionApi(pb_grpc.SessionServiceServicer):
         metadata = context.invocation_metadata() or ()
         return await self._remote.stop(*convert_remote.stop_request(request, metadata))
 
+    async def CloseSession(self, request: pb.CloseSessionRequest, context: Context) -> pb.Session:
+        """Close a session here."""
+        metadata = context.invocation_metadata() or ()
+        closed = await self._endings.close(*convert.close_request(request, metadata))
+        return convert.to_message(closed)
+
     async def ListMeterValues(
         self, request: pb.ListMeterValuesRequest, context: Context
     ) -> pb.ListMeterValuesResponse:
@@ -58,5 +72,21 @@ class SessionApi(pb_grpc.SessionServiceServicer):
         self, request: pb.ListQuarantineEntriesRequest, context: Context
     ) -> pb.ListQuarantineEntriesResponse:
         """List what could not be placed, newest first."""
-        page = await self._sessions.quarantine(*convert.list_quarantine_request(request))
-        return convert.to_quarantine_response(page)
+        page = await self._quarantine.list(*convert_quarantine.list_request(request))
+        return convert_quarantine.to_list_response(page)
+
+    async def GetQuarantineEntry(
+        self, request: pb.GetQuarantineEntryRequest, context: Context
+    ) -> pb.QuarantineEntry:
+        """Get one quarantine entry."""
+        entry = await self._quarantine.get(convert_quarantine.named(request))
+        return convert_quarantine.to_message(entry)
+
+    async def ResolveQuarantineEntry(
+        self, request: pb.ResolveQuarantineEntryRequest, context: Context
+    ) -> pb.QuarantineEntry:
+        """Resolve a quarantine entry."""
+        entry_id, comment, session_id = convert_quarantine.resolve_request(request)
+        resolved_by = convert.requester(context.invocation_metadata() or ())
+        entry = await self._quarantine.resolve(entry_id, comment, resolved_by, session_id)
+        return convert_quarantine.to_message(entry)

@@ -1,23 +1,26 @@
 """What the use cases need from outside."""
 
 import uuid
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from servicekit.pagination import Page, PageRequest
-from session_service.domain.meter_values import StoredMeterValue
-from session_service.domain.quarantine import QuarantineEntry
-from session_service.domain.remote import Order, RemoteStart
-from session_service.domain.sessions import (
+from session_service.domain.facts import (
     IdTagInfo,
     MeterReport,
-    Session,
-    SessionFilter,
     Start,
     StartAnswer,
     StartKey,
     Stop,
     TagCheck,
 )
+from session_service.domain.flags import Flag
+from session_service.domain.meter_values import StoredMeterValue
+from session_service.domain.quarantine import QuarantineEntry, QuarantineFilter, Resolution
+from session_service.domain.remote import Order, RemoteStart
+from session_service.domain.sessions import Closing, Session, SessionFilter
+from session_service.domain.silence import QuietSession, Sighting
 
 Command_co = TypeVar("Command_co", covariant=True)
 """A command as it is shown; what it holds is device_service's matter."""
@@ -61,10 +64,65 @@ class SessionStore(Protocol):
     ) -> Page[StoredMeterValue]:
         """Return a page of a session's meter values by time; they are not counted."""
 
-    async def list_quarantine(
-        self, page: PageRequest, charge_point_id: str | None
-    ) -> Page[QuarantineEntry]:
-        """Return a page of quarantine entries, newest first, of one charge point or all."""
+
+class EndingStore(Protocol):
+    """Ends sessions without a stop; each method returns when that is durable."""
+
+    async def quiet(self, before: datetime, after: uuid.UUID, most: int) -> Sequence[QuietSession]:
+        """Return running sessions of which nothing was heard since `before`.
+
+        They are ordered by their ids and come after the given one.
+        """
+
+    async def give_up(self, quiet: QuietSession, why: Flag, now: datetime) -> bool:
+        """End a session unless something was heard of it meanwhile; tell whether it was ended."""
+
+    async def outlived(self, since: datetime, most: int) -> Sequence[uuid.UUID]:
+        """Return sessions whose end was inferred since a time and that have readings beyond it."""
+
+    async def follow(self, session_id: uuid.UUID) -> None:
+        """Move the inferred end of a session to its last reading."""
+
+    async def close(self, session_id: uuid.UUID, closing: Closing, now: datetime) -> Session:
+        """End a session as an operator says.
+
+        Raises:
+            SessionNotFound: There is no session with this id.
+            SessionAlreadyEnded: Its charge point has told the end.
+            InvalidRequest: The end lies before the start, by time or by register.
+        """
+
+
+class QuarantineStore(Protocol):
+    """Shows what could not be placed, and keeps what became of it."""
+
+    async def find(self, entry_id: uuid.UUID) -> QuarantineEntry | None:
+        """Return the entry with this id, if there is one."""
+
+    async def list(self, page: PageRequest, wanted: QuarantineFilter) -> Page[QuarantineEntry]:
+        """Return a page of entries, newest first."""
+
+    async def resolve(self, entry_id: uuid.UUID, resolution: Resolution) -> QuarantineEntry:
+        """Resolve an entry; a stop that it holds ends the session that the resolution names.
+
+        Raises:
+            QuarantineEntryNotFound: There is none with this id.
+            QuarantineEntryAlreadyResolved: It was resolved in another way.
+            SessionNotFound: There is no such session.
+            SessionAlreadyEnded: Its charge point has told its end.
+            InvalidRequest: The session is another charge point's.
+        """
+
+
+class ChargePoints(Protocol):
+    """Knows the charge points."""
+
+    async def sightings(self, charge_point_ids: Collection[str]) -> Mapping[str, Sighting]:
+        """Return what is known of charge points; those that are not known are left out.
+
+        Raises:
+            ServiceUnavailable: There was no answer.
+        """
 
 
 class Authorizations(Protocol):

@@ -1,19 +1,25 @@
 """How session_service is put together."""
 
+from datetime import timedelta
+
 from servicekit.calls.server import CallServer
 from servicekit.clock import SystemClock
 from servicekit.database import Database
 from servicekit.grpc_client import open_channel
 from servicekit.ids import time_ordered_uuid
 from servicekit.lifecycle import Service
+from servicekit.periodic import Periodic
 from servicekit.telemetry import Tracing
 from session_service.call_api import handlers
-from session_service.clients import AuthorizationClient, CommandClient
+from session_service.clients import AuthorizationClient, ChargePointClient, CommandClient
 from session_service.config import Config
+from session_service.domain.silence import Patience
 from session_service.grpc_api import SessionApi
+from session_service.store.endings import PostgresEndings
+from session_service.store.quarantine import PostgresQuarantine
 from session_service.store.records import PostgresRecords
 from session_service.store.sessions import PostgresSessionStore
-from session_service.use_cases import RemoteControl, Sessions, Transactions
+from session_service.use_cases import Endings, Quarantine, RemoteControl, Sessions, Transactions
 
 SCHEMA = "session"
 
@@ -34,6 +40,16 @@ def build(config: Config, tracing: Tracing) -> Service:
         records, AuthorizationClient(channel, tracing), clock, time_ordered_uuid
     )
     sessions = Sessions(PostgresSessionStore(database))
+    endings = Endings(
+        PostgresEndings(database),
+        ChargePointClient(device_channel),
+        clock,
+        Patience(
+            timedelta(seconds=config.boot_silence_s), timedelta(seconds=config.session_silence_s)
+        ),
+    )
+    quarantine = Quarantine(PostgresQuarantine(database, time_ordered_uuid), clock)
+    tending = Periodic("tend_sessions", endings.tend, config.tend_interval_s).started()
     remote = RemoteControl(sessions, CommandClient(device_channel, tracing))
     calls = CallServer(
         handlers(transactions, time_ordered_uuid),
@@ -43,10 +59,10 @@ def build(config: Config, tracing: Tracing) -> Service:
     )
     return Service(
         registrations=[
-            SessionApi(sessions, remote).register,
+            SessionApi(sessions, endings, quarantine, remote).register,
             calls.register,
         ],
         check=database.check,
         drain=[calls.drain],
-        close=[records.close, channel.close, device_channel.close, database.close],
+        close=[tending.close, records.close, channel.close, device_channel.close, database.close],
     )

@@ -1,22 +1,29 @@
 """Between the operators' messages and the domain."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
 from csms.v1 import session_service_pb2 as pb
 from servicekit.pagination import Page, PageRequest, page_request, page_size
 from servicekit.parsing import Parsing
-from servicekit.resource_names import resource_id
-from servicekit.timestamps import to_datetime, to_timestamp
+from servicekit.timestamps import to_datetime, to_duration, to_timestamp
+from session_service.convert.names import SESSIONS, charge_point_id, comment, id_tag, session_id
 from session_service.domain.meter_values import StoredMeterValue
-from session_service.domain.quarantine import QuarantineEntry
-from session_service.domain.sessions import Session, SessionFilter, SessionState
+from session_service.domain.sessions import Closing, Session, SessionFilter, SessionState, Source
 
-COLLECTION = "sessions"
+REQUESTER = "x-requester"
+Metadata = Iterable[tuple[str, str | bytes]]
+
 _STATE = {
     SessionState.ACTIVE: pb.Session.STATE_ACTIVE,
     SessionState.COMPLETED: pb.Session.STATE_COMPLETED,
+}
+_SOURCE = {
+    Source.STATION: pb.Session.SOURCE_STATION,
+    Source.INFERRED: pb.Session.SOURCE_INFERRED,
+    Source.OPERATOR: pb.Session.SOURCE_OPERATOR,
 }
 _Bound = Literal["start_time_from", "start_time_until"]
 _STATE_FILTER = {number: state for state, number in _STATE.items()}
@@ -42,6 +49,26 @@ def list_request(request: pb.ListSessionsRequest) -> tuple[PageRequest, SessionF
     return page_request(size, request.page_token, "sessions", wanted), wanted
 
 
+def close_request(request: pb.CloseSessionRequest, metadata: Metadata) -> tuple[uuid.UUID, Closing]:
+    """Parse which session is to be closed, and how."""
+    with Parsing() as field:
+        name = field("name", session_id, request.name)
+        closing = Closing(
+            time=field("stop_time", to_datetime, request.stop_time)
+            if request.HasField("stop_time")
+            else None,
+            meter_stop=request.meter_stop_wh if request.HasField("meter_stop_wh") else None,
+            comment=field("comment", comment, request.comment),
+            closed_by=requester(metadata),
+        )
+    return name, closing
+
+
+def requester(metadata: Metadata) -> str:
+    """Return who asks; empty: nobody said."""
+    return str(dict(metadata).get(REQUESTER, ""))
+
+
 def list_meter_values_request(
     request: pb.ListMeterValuesRequest,
 ) -> tuple[PageRequest, uuid.UUID]:
@@ -52,20 +79,10 @@ def list_meter_values_request(
     return page_request(size, request.page_token, "meterValues", parent), parent
 
 
-def list_quarantine_request(
-    request: pb.ListQuarantineEntriesRequest,
-) -> tuple[PageRequest, str | None]:
-    """Parse which page of whose quarantine entries is asked for."""
-    with Parsing() as field:
-        size = field("page_size", page_size, request.page_size)
-        wanted = field("charge_point", charge_point_id, request.charge_point)
-    return page_request(size, request.page_token, "quarantine", wanted), wanted
-
-
 def to_message(session: Session) -> pb.Session:
     """Return the session as operators see it."""
     message = pb.Session(
-        name=f"{COLLECTION}/{session.id}",
+        name=f"{SESSIONS}/{session.id}",
         ocpp_transaction_id=session.transaction_id,
         charge_point=f"chargePoints/{session.charge_point_id}",
         connector_id=session.connector_id,
@@ -79,6 +96,9 @@ def to_message(session: Session) -> pb.Session:
         reservation_id=session.reservation_id,
         flags=session.flags,
         create_time=to_timestamp(session.create_time),
+        start_source=_SOURCE[session.start_source],
+        duration=to_duration(session.duration),
+        average_power_w=session.average_power_w,
     )
     message.MergeFrom(_end(session))
     return message
@@ -101,15 +121,6 @@ def to_meter_values_response(page: Page[StoredMeterValue]) -> pb.ListMeterValues
     )
 
 
-def to_quarantine_response(page: Page[QuarantineEntry]) -> pb.ListQuarantineEntriesResponse:
-    """Return a page of quarantine entries as operators see it."""
-    return pb.ListQuarantineEntriesResponse(
-        quarantine_entries=[_quarantine_entry(entry) for entry in page.rows],
-        next_page_token=page.next_page_token,
-        total_size=page.total_size,
-    )
-
-
 def _end(session: Session) -> pb.Session:
     end = session.end
     if end is None:
@@ -120,6 +131,9 @@ def _end(session: Session) -> pb.Session:
         meter_stop_wh=end.meter_stop,
         stop_reason=end.reason,
         stop_id_tag=f"idTags/{end.id_tag}" if end.id_tag else None,
+        stop_source=_SOURCE[end.source],
+        close_comment=end.comment,
+        closed_by=end.closed_by,
     )
 
 
@@ -151,60 +165,6 @@ def _meter_value(stored: StoredMeterValue) -> pb.MeterValue:
             for text, measurand, unit, phase, location, context, form in columns
         ],
     )
-
-
-def _quarantine_entry(entry: QuarantineEntry) -> pb.QuarantineEntry:
-    return pb.QuarantineEntry(
-        name=f"quarantine/{entry.id}",
-        charge_point=f"chargePoints/{entry.charge_point_id}",
-        action=entry.action,
-        reason=entry.reason.value,
-        detail=entry.detail,
-        raw_text=entry.raw_text,
-        receive_time=to_timestamp(entry.receive_time),
-    )
-
-
-def session_id(name: str) -> uuid.UUID:
-    """Parse `sessions/{session}`.
-
-    Raises:
-        ValueError: It has another shape.
-    """
-    text = resource_id(name, COLLECTION)
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise ValueError("must be a name like sessions/0190a7c2-…, with a UUID") from None
-
-
-def charge_point_id(name: str) -> str | None:
-    """Parse `chargePoints/{charge_point}`; None when it is empty.
-
-    Raises:
-        ValueError: It has another shape.
-    """
-    return resource_id(_without_nul(name), "chargePoints") if name else None
-
-
-def id_tag(name: str) -> str | None:
-    """Parse the name of a tag, which holds any characters, `/` among them; None when it is empty.
-
-    Raises:
-        ValueError: It has another shape.
-    """
-    if not name:
-        return None
-    prefix, _, text = _without_nul(name).partition("/")
-    if prefix != "idTags" or not text:
-        raise ValueError("must be a name like idTags/…")
-    return text
-
-
-def _without_nul(name: str) -> str:
-    if "\0" in name:
-        raise ValueError("must not hold a NUL character")
-    return name
 
 
 def _state(number: int) -> SessionState | None:

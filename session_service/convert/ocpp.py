@@ -13,9 +13,7 @@ from servicekit.calls.server import CallContext
 from servicekit.ids import IdSource
 from servicekit.timestamps import to_datetime, to_timestamp
 from session_service.convert.words import ocpp_json, words
-from session_service.domain.meter_values import MeterValue, SampleLayout, default_unit
-from session_service.domain.quarantine import QuarantineEntry, QuarantineReason
-from session_service.domain.sessions import (
+from session_service.domain.facts import (
     AuthorizationStatus,
     IdTagInfo,
     MeterReport,
@@ -25,6 +23,8 @@ from session_service.domain.sessions import (
     Stop,
     TagCheck,
 )
+from session_service.domain.meter_values import MeterValue, SampleLayout, default_unit
+from session_service.domain.quarantine import QuarantineEntry, QuarantineReason
 
 _REASON = words(core_pb2.Reason.DESCRIPTOR)
 _MEASURAND = words(types_pb2.Measurand.DESCRIPTOR)
@@ -69,11 +69,26 @@ def stop(context: CallContext, request: core_pb2.StopTransactionRequest) -> Stop
         receipt=arrived,
         digest=_digest(_without_times(request) if reported is None else request),
         raw_text=lambda: arrived.raw_frame or ocpp_json(request),
+        message=lambda: _kept_message(context, request),
         time=reported,
         id_tag=_kept(request.id_tag) if request.HasField("id_tag") else None,
         reason=_REASON[request.reason] if request.HasField("reason") else None,
         meter_values=_meter_values(request.transaction_data),
     )
+
+
+def kept_stop(message: bytes) -> Stop:
+    """Read a stop that was kept until its start would come."""
+    call = call_pb2.Call.FromString(message)
+    context = CallContext(
+        call.charge_point_id,
+        call.connection_id,
+        call.message_id,
+        to_datetime(call.receive_time),
+        tuple(call.repairs),
+        call.raw_frame,
+    )
+    return stop(context, call.request.stop_transaction)
 
 
 def report(context: CallContext, request: core_pb2.MeterValuesRequest) -> MeterReport:
@@ -184,6 +199,19 @@ def _layout(samples: tuple[tuple[int, int, int, int, int, int], ...]) -> SampleL
 def _kept(text: str) -> str:
     """Return a text that PostgreSQL can hold: it knows no NUL, which is written as in JSON."""
     return text.replace("\0", "\\u0000")
+
+
+def _kept_message(context: CallContext, request: core_pb2.StopTransactionRequest) -> bytes:
+    call = call_pb2.Call(
+        charge_point_id=context.charge_point_id,
+        connection_id=context.connection_id,
+        message_id=context.message_id,
+        receive_time=to_timestamp(context.receive_time),
+        repairs=context.repairs,
+        raw_frame=context.raw_frame,
+    )
+    call.request.stop_transaction.CopyFrom(request)
+    return call.SerializeToString()
 
 
 def _without_times(request: core_pb2.StopTransactionRequest) -> core_pb2.StopTransactionRequest:

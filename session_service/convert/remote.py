@@ -1,22 +1,22 @@
 """Between the operators' wishes for sessions and the commands of device_service."""
 
 import uuid
-from collections.abc import Iterable
 from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
 
 from csms.ocpp.v16 import core_pb2, types_pb2
+from csms.v1 import charge_point_service_pb2 as charge_point_pb
 from csms.v1 import command_service_pb2 as command_pb
 from csms.v1 import session_service_pb2 as pb
 from servicekit.errors import InvalidRequest, PlatformError, Violation
 from servicekit.parsing import Parsing
-from session_service.convert.api import COLLECTION, charge_point_id, id_tag, session_id
+from servicekit.timestamps import to_datetime
+from session_service.convert.api import Metadata, requester
+from session_service.convert.names import SESSIONS, charge_point_id, id_tag, session_id
 from session_service.domain.remote import Order, RemoteStart, request_id, wait
 from session_service.domain.sessions import Session
-
-REQUESTER = "x-requester"
-Metadata = Iterable[tuple[str, str | bytes]]
+from session_service.domain.silence import Sighting
 
 _FIELDS = {"parent": "charge_point"}
 _START = "command.remote_start_transaction."
@@ -46,6 +46,18 @@ def stop_request(request: pb.StopSessionRequest, metadata: Metadata) -> tuple[uu
     return name, order
 
 
+def to_sighting(charge_point: charge_point_pb.ChargePoint) -> Sighting:
+    """Return what is known of a charge point itself."""
+    return Sighting(
+        to_datetime(charge_point.last_boot_time)
+        if charge_point.HasField("last_boot_time")
+        else None,
+        to_datetime(charge_point.last_seen_time)
+        if charge_point.HasField("last_seen_time")
+        else None,
+    )
+
+
 def to_remote_start(start: RemoteStart, order: Order) -> command_pb.CreateCommandRequest:
     """Return the command that asks for a session."""
     profile = start.charging_profile
@@ -62,7 +74,7 @@ def to_remote_stop(session: Session, order: Order) -> command_pb.CreateCommandRe
     """Return the command that asks to stop a session."""
     request = core_pb2.RemoteStopTransactionRequest(transaction_id=session.transaction_id)
     command = command_pb.Command(
-        session=f"{COLLECTION}/{session.id}", remote_stop_transaction=request
+        session=f"{SESSIONS}/{session.id}", remote_stop_transaction=request
     )
     return _creation(session.charge_point_id, command, order)
 
@@ -96,7 +108,7 @@ def _order(
     return Order(
         wait=field("wait", _wait, request.wait),
         request_id=field("request_id", request_id, request.request_id),
-        requester=str(dict(metadata).get(REQUESTER, "")),
+        requester=requester(metadata),
     )
 
 

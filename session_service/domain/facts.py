@@ -143,7 +143,7 @@ class Stop:
         id_tag_info: What is known about the tag; None without a tag, and when auth_service is away.
         digest: Identifies the content among the entries in quarantine.
         raw_text: Writes out what was sent, should it have to be kept in quarantine.
-        message: Writes out the stop so that it can be read again, should it have to wait for its start.
+        message: Writes out the stop to be read again, should it have to wait for its start.
     """
 
     charge_point_id: str
@@ -187,7 +187,8 @@ class MeterReport:
 
 def reservation_id(value: int) -> int | None:
     """Return the reservation that a start uses up: 0, -1 and 4294967295 are ways to say none."""
-    return value if 0 < value <= 
+    return value if 0 < value <= _INT32_MAX else None
+
 
 _INT32_MAX = 2**31 - 1
 _TIME_RULES = frozenset({"time_replaced", "time_missing"})

@@ -139,6 +139,11 @@ class Session:
         )
 
     @property
+    def is_inferred(self) -> bool:
+        """Whether the end follows from what else is known."""
+        return self.end is not None and self.end.source is Source.INFERRED
+
+    @property
     def start_source(self) -> Source:
         """How the begin is known; without a reported time, from the receipt of the start."""
         return Source.STATION if self.start_time_reported else Source.INFERRED

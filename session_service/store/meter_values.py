@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from session_service.domain.facts import MeterReport, Receipt, Stop
 from session_service.domain.meter_values import MeterValue, SampleLayout, numbers
-from session_service.domain.sessions import MeterReport, Receipt, Session, Stop
+from session_service.domain.sessions import Session
 
 _CREATE = """
 CREATE TEMPORARY TABLE incoming_meter_values (

@@ -64,9 +64,7 @@ async def orphan_in(connection: AsyncConnection, entry_id: uuid.UUID) -> Stop | 
     return None if message is None else kept_stop(message)
 
 
-async def settle(
-    connection: AsyncConnection, entry_id: uuid.UUID, resolution: Resolution
-) -> None:
+async def settle(connection: AsyncConnection, entry_id: uuid.UUID, resolution: Resolution) -> None:
     """Keep what became of an entry; its stop, if there is one, no longer waits."""
     await connection.execute(
         sa.update(quarantine)

@@ -46,8 +46,8 @@ async def store_start(
 ) -> tuple[StartAnswer, Session | None]:
     """Keep a start, whose tag is locked if it has a limit; return its answer and its new session.
 
-    A repeat makes none, and what is found out about it counts for nothing: the row of the first time
-    is there.
+    A repeat makes none, and what is found out about it counts for nothing: the row of the first
+    time is there.
     """
     info = start.answered(await _running(connection, start))
     insert = (

@@ -4,7 +4,6 @@ import uuid
 from typing import Generic, TypeVar
 
 from session_service.domain.remote import Order, RemoteStart
-from session_service.domain.sessions import SessionAlreadyEnded
 from session_service.ports import Commands
 from session_service.use_cases.sessions import Sessions
 
@@ -26,12 +25,7 @@ class RemoteControl(Generic[Command]):
 
         Raises:
             SessionNotFound: There is no session with this id.
-            SessionAlreadyEnded: It was stopped before.
+            SessionAlreadyEnded: Its charge point has stopped it before.
         """
         session = await self._sessions.get(session_id)
-        if session.end is not None:
-            raise SessionAlreadyEnded(
-                f"Session {session_id} has ended already; nothing is to be stopped.",
-                session=session_id,
-            )
-        return await self._commands.remote_stop(session, order)
+        return await self._commands.remote_stop(session.open_to_a_stop(), order)

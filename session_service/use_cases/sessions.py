@@ -4,7 +4,6 @@ import uuid
 
 from servicekit.pagination import Page, PageRequest
 from session_service.domain.meter_values import StoredMeterValue
-from session_service.domain.quarantine import QuarantineEntry
 from session_service.domain.sessions import Session, SessionFilter, SessionNotFound
 from session_service.ports import SessionStore
 
@@ -40,9 +39,3 @@ class Sessions:
         """
         await self.get(session_id)
         return await self._store.list_meter_values(page, session_id)
-
-    async def quarantine(
-        self, page: PageRequest, charge_point_id: str | None
-    ) -> Page[QuarantineEntry]:
-        """Return a page of what could not be placed, newest first."""
-        return await self._store.list_quarantine(page, charge_point_id)

@@ -7,8 +7,7 @@ import structlog
 from servicekit.clock import Clock
 from servicekit.errors import ServiceUnavailable
 from servicekit.ids import IdSource
-from session_service.domain.quarantine import QuarantineEntry
-from session_service.domain.sessions import (
+from session_service.domain.facts import (
     IdTagInfo,
     MeterReport,
     Receipt,
@@ -17,6 +16,7 @@ from session_service.domain.sessions import (
     StartKey,
     Stop,
 )
+from session_service.domain.quarantine import QuarantineEntry
 from session_service.ports import Authorizations, Records
 
 log = structlog.get_logger()

@@ -1,4 +1,4 @@
-"""Ends that were inferred or set by operators, stops that wait for their start, resolved entries."""
+"""Ends that no stop made, stops that wait for their start, resolved entries."""
 
 from alembic import op
 

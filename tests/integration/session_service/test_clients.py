@@ -8,7 +8,7 @@ import auth_service.wiring
 from servicekit.errors import ServiceUnavailable
 from servicekit.grpc_client import open_channel
 from session_service.clients import AuthorizationClient
-from session_service.domain.sessions import AuthorizationStatus
+from session_service.domain.facts import AuthorizationStatus
 from tests.integration.session_service.conftest import auth_config
 from tests.support.services import NO_TRACING, free_address, serving
 

@@ -8,18 +8,17 @@ from typing import Any
 
 import pytest
 
-from session_service.domain.sessions import (
+from session_service.domain.facts import (
     AuthorizationStatus,
     IdTagInfo,
     Receipt,
-    Session,
-    SessionState,
     Start,
     StartKey,
     Stop,
     TagCheck,
     reservation_id,
 )
+from session_service.domain.sessions import Reading, Session, SessionState
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ACCEPTED = IdTagInfo(AuthorizationStatus.ACCEPTED, parent="GROUP")
@@ -34,6 +33,7 @@ def a_session(**values: Any) -> Session:
         id_tag="CARD",
         id_tag_info=ACCEPTED,
         start_time=NOON,
+        start_time_reported=True,
         start_receive_time=NOON,
         meter_start=1000,
         reservation_id=None,
@@ -50,6 +50,7 @@ def a_stop(**values: Any) -> Stop:
         receipt=Receipt(NOON + timedelta(hours=2)),
         digest=uuid.UUID(int=2),
         raw_text=str,
+        message=bytes,
         time=NOON + timedelta(hours=1),
     )
     return dataclasses.replace(stop, **values)
@@ -132,8 +133,8 @@ def test_stop_without_a_time_repeats_one_without_a_time() -> None:
     ("register", "energy"), [(None, None), ("1000.4", 0), ("1000.5", 1), ("999", 0)]
 )
 def test_energy_of_a_running_session(register: str | None, energy: int | None) -> None:
-    latest = None if register is None else Decimal(register)
-    session = a_session(latest_register_wh=latest)
+    latest = None if register is None else Reading(NOON, Decimal(register))
+    session = a_session(latest=latest)
     assert (session.state, session.energy_wh) == (SessionState.ACTIVE, energy)
 
 
@@ -150,3 +151,40 @@ def test_time_is_replaced_only_where_a_rule_put_the_time_of_receipt() -> None:
     assert Receipt(received, ("time_missing",)).has_replaced(NOON)
     assert not Receipt(received, ("time_missing",)).has_replaced(NOON - timedelta(seconds=1))
     assert not Receipt(received, ("enum_case",)).has_replaced(NOON)
+
+
+@pytest.mark.parametrize(
+    ("tag", "parent", "is_doubtful"),
+    [
+        (None, None, False),
+        ("", None, False),
+        ("card", None, False),
+        ("OTHER", "group", False),
+        ("GROUP", None, False),
+        ("OTHER", "ELSEWHERE", True),
+        ("OTHER", None, True),
+    ],
+)
+def test_stop_by_a_tag_of_another_group_is_doubtful(
+    tag: str | None, parent: str | None, is_doubtful: bool
+) -> None:
+    info = IdTagInfo(AuthorizationStatus.ACCEPTED, parent=parent) if tag else None
+    session = a_session().stopped(a_stop(id_tag=tag, id_tag_info=info))
+    assert ("STOP_TAG_DIFFERS" in session.flags) is is_doubtful
+
+
+def test_tag_without_a_group_is_stopped_by_itself_only() -> None:
+    alone = a_session(id_tag_info=IdTagInfo(AuthorizationStatus.ACCEPTED))
+    other = a_stop(id_tag="OTHER", id_tag_info=IdTagInfo(AuthorizationStatus.ACCEPTED))
+    assert "STOP_TAG_DIFFERS" in alone.stopped(other).flags
+
+
+def test_duration_and_average_power_follow_the_newest_reading_then_the_stop() -> None:
+    session = a_session()
+    assert (session.duration, session.average_power_w) == (None, None)
+    running = a_session(latest=Reading(NOON + timedelta(minutes=30), Decimal(4600)))
+    assert (running.duration, running.average_power_w) == (timedelta(minutes=30), 7200)
+    stopped = running.stopped(a_stop(meter_stop=12_000))
+    assert (stopped.duration, stopped.average_power_w) == (timedelta(hours=1), 11_000)
+    backwards = running.stopped(a_stop(time=NOON - timedelta(days=1)))
+    assert (backwards.duration, backwards.average_power_w) == (timedelta(0), None)

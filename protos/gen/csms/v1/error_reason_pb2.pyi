@@ -87,7 +87,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ANSWER_UNREADABLE: _ErrorReason.ValueType  # 29
     """Tells that the charge point's answer did not fit its schema and could not be repaired."""
     ERROR_REASON_SESSION_ALREADY_ENDED: _ErrorReason.ValueType  # 30
-    """Tells that the session has ended already."""
+    """Tells that the charge point has told how the session ended."""
+    ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 31
+    """Tells that no quarantine entry has this name."""
+    ERROR_REASON_QUARANTINE_ENTRY_ALREADY_RESOLVED: _ErrorReason.ValueType  # 32
+    """Tells that the quarantine entry was resolved before, in another way."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Lists the reasons that stand in `google.rpc.ErrorInfo.reason`, without their prefix, under the
@@ -161,5 +165,9 @@ ERROR_REASON_COMMAND_EXPIRED: ErrorReason.ValueType  # 28
 ERROR_REASON_ANSWER_UNREADABLE: ErrorReason.ValueType  # 29
 """Tells that the charge point's answer did not fit its schema and could not be repaired."""
 ERROR_REASON_SESSION_ALREADY_ENDED: ErrorReason.ValueType  # 30
-"""Tells that the session has ended already."""
+"""Tells that the charge point has told how the session ended."""
+ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 31
+"""Tells that no quarantine entry has this name."""
+ERROR_REASON_QUARANTINE_ENTRY_ALREADY_RESOLVED: ErrorReason.ValueType  # 32
+"""Tells that the quarantine entry was resolved before, in another way."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

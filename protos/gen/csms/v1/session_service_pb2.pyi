@@ -51,6 +51,37 @@ class Session(_message.Message):
     STATE_COMPLETED: Session.State.ValueType  # 2
     """Has ended."""
 
+    class _Source:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _SourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Session._Source.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        SOURCE_UNSPECIFIED: Session._Source.ValueType  # 0
+        """Is sent for the stop of a session that runs."""
+        SOURCE_STATION: Session._Source.ValueType  # 1
+        """Was told by the charge point."""
+        SOURCE_INFERRED: Session._Source.ValueType  # 2
+        """Follows from what else is known: the time of receipt for a start without a time, the last meter
+        value for a stop that never came.
+        """
+        SOURCE_OPERATOR: Session._Source.ValueType  # 3
+        """Was set by an operator."""
+
+    class Source(_Source, metaclass=_SourceEnumTypeWrapper):
+        """Tells how an end of a session, its start or its stop, is known."""
+
+    SOURCE_UNSPECIFIED: Session.Source.ValueType  # 0
+    """Is sent for the stop of a session that runs."""
+    SOURCE_STATION: Session.Source.ValueType  # 1
+    """Was told by the charge point."""
+    SOURCE_INFERRED: Session.Source.ValueType  # 2
+    """Follows from what else is known: the time of receipt for a start without a time, the last meter
+    value for a stop that never came.
+    """
+    SOURCE_OPERATOR: Session.Source.ValueType  # 3
+    """Was set by an operator."""
+
     NAME_FIELD_NUMBER: _builtins.int
     OCPP_TRANSACTION_ID_FIELD_NUMBER: _builtins.int
     CHARGE_POINT_FIELD_NUMBER: _builtins.int
@@ -70,6 +101,13 @@ class Session(_message.Message):
     RESERVATION_ID_FIELD_NUMBER: _builtins.int
     FLAGS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    START_SOURCE_FIELD_NUMBER: _builtins.int
+    STOP_SOURCE_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    AVERAGE_POWER_W_FIELD_NUMBER: _builtins.int
+    CLOSE_COMMENT_FIELD_NUMBER: _builtins.int
+    CLOSED_BY_FIELD_NUMBER: _builtins.int
+    METER_SUMMARY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Names the session: `sessions/{session}`."""
     ocpp_transaction_id: _builtins.int
@@ -102,6 +140,18 @@ class Session(_message.Message):
     """Names the id tag that stopped the session; absent when none was sent."""
     reservation_id: _builtins.int
     """Holds the id of the reservation that the session used up; absent: none."""
+    start_source: Global___Session.Source.ValueType
+    """Tells how the start is known."""
+    stop_source: Global___Session.Source.ValueType
+    """Tells how the stop is known. An end that the charge point has not told gives way to its stop,
+    whenever that comes.
+    """
+    average_power_w: _builtins.int
+    """Holds the energy by the duration, in W; absent while one of them is not known."""
+    close_comment: _builtins.str
+    """Holds what the operator said who closed the session; empty: nobody has."""
+    closed_by: _builtins.str
+    """Tells who closed the session, as the `x-requester` metadata named them; empty: nobody said."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Tells when the session began, by the clock of the charge point."""
@@ -116,15 +166,27 @@ class Session(_message.Message):
 
     @_builtins.property
     def stop_receive_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when the stop was received; absent while it runs."""
+        """Tells when the stop was received, inferred or set; absent while it runs."""
 
     @_builtins.property
     def flags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Lists what is doubtful about the session, in constant words such as `METER_STOP_BELOW_START`."""
+        """Lists the open questions of the session: what is doubtful about it, in constant words such as
+        `METER_STOP_BELOW_START` (all of them: docs/sessions.md).
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """Tells when the session was created here."""
+
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """Tells how long the session lasted; while it runs, until the newest meter value; absent when there
+        is none.
+        """
+
+    @_builtins.property
+    def meter_summary(self) -> Global___MeterSummary:
+        """Sums up the meter values of the session. Only GetSession fills it."""
 
     def __init__(
         self,
@@ -148,11 +210,20 @@ class Session(_message.Message):
         reservation_id: _builtins.int | None = ...,
         flags: _abc.Iterable[_builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        start_source: Global___Session.Source.ValueType = ...,
+        stop_source: Global___Session.Source.ValueType = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        average_power_w: _builtins.int | None = ...,
+        close_comment: _builtins.str = ...,
+        closed_by: _builtins.str = ...,
+        meter_summary: Global___MeterSummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_energy_wh", b"_energy_wh", "_meter_stop_wh", b"_meter_stop_wh", "_reservation_id", b"_reservation_id", "_stop_id_tag", b"_stop_id_tag", "_stop_reason", b"_stop_reason", "create_time", b"create_time", "energy_wh", b"energy_wh", "meter_stop_wh", b"meter_stop_wh", "reservation_id", b"reservation_id", "start_receive_time", b"start_receive_time", "start_time", b"start_time", "stop_id_tag", b"stop_id_tag", "stop_reason", b"stop_reason", "stop_receive_time", b"stop_receive_time", "stop_time", b"stop_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_power_w", b"_average_power_w", "_energy_wh", b"_energy_wh", "_meter_stop_wh", b"_meter_stop_wh", "_reservation_id", b"_reservation_id", "_stop_id_tag", b"_stop_id_tag", "_stop_reason", b"_stop_reason", "average_power_w", b"average_power_w", "create_time", b"create_time", "duration", b"duration", "energy_wh", b"energy_wh", "meter_stop_wh", b"meter_stop_wh", "meter_summary", b"meter_summary", "reservation_id", b"reservation_id", "start_receive_time", b"start_receive_time", "start_time", b"start_time", "stop_id_tag", b"stop_id_tag", "stop_reason", b"stop_reason", "stop_receive_time", b"stop_receive_time", "stop_time", b"stop_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_energy_wh", b"_energy_wh", "_meter_stop_wh", b"_meter_stop_wh", "_reservation_id", b"_reservation_id", "_stop_id_tag", b"_stop_id_tag", "_stop_reason", b"_stop_reason", "authorization_status", b"authorization_status", "charge_point", b"charge_point", "connector_id", b"connector_id", "create_time", b"create_time", "energy_wh", b"energy_wh", "flags", b"flags", "id_tag", b"id_tag", "meter_start_wh", b"meter_start_wh", "meter_stop_wh", b"meter_stop_wh", "name", b"name", "ocpp_transaction_id", b"ocpp_transaction_id", "reservation_id", b"reservation_id", "start_receive_time", b"start_receive_time", "start_time", b"start_time", "state", b"state", "stop_id_tag", b"stop_id_tag", "stop_reason", b"stop_reason", "stop_receive_time", b"stop_receive_time", "stop_time", b"stop_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_power_w", b"_average_power_w", "_energy_wh", b"_energy_wh", "_meter_stop_wh", b"_meter_stop_wh", "_reservation_id", b"_reservation_id", "_stop_id_tag", b"_stop_id_tag", "_stop_reason", b"_stop_reason", "authorization_status", b"authorization_status", "average_power_w", b"average_power_w", "charge_point", b"charge_point", "close_comment", b"close_comment", "closed_by", b"closed_by", "connector_id", b"connector_id", "create_time", b"create_time", "duration", b"duration", "energy_wh", b"energy_wh", "flags", b"flags", "id_tag", b"id_tag", "meter_start_wh", b"meter_start_wh", "meter_stop_wh", b"meter_stop_wh", "meter_summary", b"meter_summary", "name", b"name", "ocpp_transaction_id", b"ocpp_transaction_id", "reservation_id", b"reservation_id", "start_receive_time", b"start_receive_time", "start_source", b"start_source", "start_time", b"start_time", "state", b"state", "stop_id_tag", b"stop_id_tag", "stop_reason", b"stop_reason", "stop_receive_time", b"stop_receive_time", "stop_source", b"stop_source", "stop_time", b"stop_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__average_power_w: _TypeAlias = _typing.Literal["average_power_w"]  # noqa: Y015
+    _WhichOneofArgType__average_power_w: _TypeAlias = _typing.Literal["_average_power_w", b"_average_power_w"]  # noqa: Y015
     _WhichOneofReturnType__energy_wh: _TypeAlias = _typing.Literal["energy_wh"]  # noqa: Y015
     _WhichOneofArgType__energy_wh: _TypeAlias = _typing.Literal["_energy_wh", b"_energy_wh"]  # noqa: Y015
     _WhichOneofReturnType__meter_stop_wh: _TypeAlias = _typing.Literal["meter_stop_wh"]  # noqa: Y015
@@ -163,6 +234,8 @@ class Session(_message.Message):
     _WhichOneofArgType__stop_id_tag: _TypeAlias = _typing.Literal["_stop_id_tag", b"_stop_id_tag"]  # noqa: Y015
     _WhichOneofReturnType__stop_reason: _TypeAlias = _typing.Literal["stop_reason"]  # noqa: Y015
     _WhichOneofArgType__stop_reason: _TypeAlias = _typing.Literal["_stop_reason", b"_stop_reason"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__average_power_w) -> _WhichOneofReturnType__average_power_w | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__energy_wh) -> _WhichOneofReturnType__energy_wh | None: ...
     @_typing.overload
@@ -175,6 +248,73 @@ class Session(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_reason) -> _WhichOneofReturnType__stop_reason | None: ...
 
 Global___Session: _TypeAlias = Session  # noqa: Y015
+
+@_typing.final
+class MeterSummary(_message.Message):
+    """Sums up the meter values of a session: evidence beside the registers of its start and its stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METER_VALUE_COUNT_FIELD_NUMBER: _builtins.int
+    METERED_ENERGY_WH_FIELD_NUMBER: _builtins.int
+    PEAK_POWER_W_FIELD_NUMBER: _builtins.int
+    FIRST_STATE_OF_CHARGE_PERCENT_FIELD_NUMBER: _builtins.int
+    LAST_STATE_OF_CHARGE_PERCENT_FIELD_NUMBER: _builtins.int
+    FIRST_SAMPLE_TIME_FIELD_NUMBER: _builtins.int
+    LAST_SAMPLE_TIME_FIELD_NUMBER: _builtins.int
+    meter_value_count: _builtins.int
+    """Counts the meter values."""
+    metered_energy_wh: _builtins.int
+    """Holds the energy in Wh by which the register rose over the meter values; dips are left out, and the
+    reset of a register is bridged. Absent with fewer than two readings.
+    """
+    peak_power_w: _builtins.int
+    """Holds the highest power that was measured (Power.Active.Import), in W; absent when none was."""
+    first_state_of_charge_percent: _builtins.int
+    """Holds the first state of charge that the vehicle told, in percent; absent when it told none."""
+    last_state_of_charge_percent: _builtins.int
+    """Holds the last state of charge that the vehicle told, in percent; absent when it told none."""
+    @_builtins.property
+    def first_sample_time(self) -> _timestamp_pb2.Timestamp:
+        """Tells when the first meter value was taken; absent when there is none."""
+
+    @_builtins.property
+    def last_sample_time(self) -> _timestamp_pb2.Timestamp:
+        """Tells when the last meter value was taken; absent when there is none."""
+
+    def __init__(
+        self,
+        *,
+        meter_value_count: _builtins.int = ...,
+        metered_energy_wh: _builtins.int | None = ...,
+        peak_power_w: _builtins.int | None = ...,
+        first_state_of_charge_percent: _builtins.int | None = ...,
+        last_state_of_charge_percent: _builtins.int | None = ...,
+        first_sample_time: _timestamp_pb2.Timestamp | None = ...,
+        last_sample_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_first_state_of_charge_percent", b"_first_state_of_charge_percent", "_last_state_of_charge_percent", b"_last_state_of_charge_percent", "_metered_energy_wh", b"_metered_energy_wh", "_peak_power_w", b"_peak_power_w", "first_sample_time", b"first_sample_time", "first_state_of_charge_percent", b"first_state_of_charge_percent", "last_sample_time", b"last_sample_time", "last_state_of_charge_percent", b"last_state_of_charge_percent", "metered_energy_wh", b"metered_energy_wh", "peak_power_w", b"peak_power_w"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_first_state_of_charge_percent", b"_first_state_of_charge_percent", "_last_state_of_charge_percent", b"_last_state_of_charge_percent", "_metered_energy_wh", b"_metered_energy_wh", "_peak_power_w", b"_peak_power_w", "first_sample_time", b"first_sample_time", "first_state_of_charge_percent", b"first_state_of_charge_percent", "last_sample_time", b"last_sample_time", "last_state_of_charge_percent", b"last_state_of_charge_percent", "meter_value_count", b"meter_value_count", "metered_energy_wh", b"metered_energy_wh", "peak_power_w", b"peak_power_w"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__first_state_of_charge_percent: _TypeAlias = _typing.Literal["first_state_of_charge_percent"]  # noqa: Y015
+    _WhichOneofArgType__first_state_of_charge_percent: _TypeAlias = _typing.Literal["_first_state_of_charge_percent", b"_first_state_of_charge_percent"]  # noqa: Y015
+    _WhichOneofReturnType__last_state_of_charge_percent: _TypeAlias = _typing.Literal["last_state_of_charge_percent"]  # noqa: Y015
+    _WhichOneofArgType__last_state_of_charge_percent: _TypeAlias = _typing.Literal["_last_state_of_charge_percent", b"_last_state_of_charge_percent"]  # noqa: Y015
+    _WhichOneofReturnType__metered_energy_wh: _TypeAlias = _typing.Literal["metered_energy_wh"]  # noqa: Y015
+    _WhichOneofArgType__metered_energy_wh: _TypeAlias = _typing.Literal["_metered_energy_wh", b"_metered_energy_wh"]  # noqa: Y015
+    _WhichOneofReturnType__peak_power_w: _TypeAlias = _typing.Literal["peak_power_w"]  # noqa: Y015
+    _WhichOneofArgType__peak_power_w: _TypeAlias = _typing.Literal["_peak_power_w", b"_peak_power_w"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_state_of_charge_percent) -> _WhichOneofReturnType__first_state_of_charge_percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_state_of_charge_percent) -> _WhichOneofReturnType__last_state_of_charge_percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__metered_energy_wh) -> _WhichOneofReturnType__metered_energy_wh | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__peak_power_w) -> _WhichOneofReturnType__peak_power_w | None: ...
+
+Global___MeterSummary: _TypeAlias = MeterSummary  # noqa: Y015
 
 @_typing.final
 class MeterValue(_message.Message):
@@ -264,6 +404,29 @@ class QuarantineEntry(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[QuarantineEntry._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: QuarantineEntry._State.ValueType  # 0
+        """Is never sent."""
+        STATE_OPEN: QuarantineEntry._State.ValueType  # 1
+        """Waits for an operator, or for what it belongs to."""
+        STATE_RESOLVED: QuarantineEntry._State.ValueType  # 2
+        """Was resolved by an operator, or placed when what it belongs to had come."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Tells whether somebody still has to see to an entry."""
+
+    STATE_UNSPECIFIED: QuarantineEntry.State.ValueType  # 0
+    """Is never sent."""
+    STATE_OPEN: QuarantineEntry.State.ValueType  # 1
+    """Waits for an operator, or for what it belongs to."""
+    STATE_RESOLVED: QuarantineEntry.State.ValueType  # 2
+    """Was resolved by an operator, or placed when what it belongs to had come."""
+
     NAME_FIELD_NUMBER: _builtins.int
     CHARGE_POINT_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
@@ -271,6 +434,11 @@ class QuarantineEntry(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     RAW_TEXT_FIELD_NUMBER: _builtins.int
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    RESOLVE_TIME_FIELD_NUMBER: _builtins.int
+    RESOLUTION_FIELD_NUMBER: _builtins.int
+    RESOLVED_BY_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Names the entry: `quarantine/{quarantine_entry}`."""
     charge_point: _builtins.str
@@ -283,9 +451,23 @@ class QuarantineEntry(_message.Message):
     """Tells people more about it."""
     raw_text: _builtins.str
     """Holds what was sent: the frame, or the payload as JSON text."""
+    state: Global___QuarantineEntry.State.ValueType
+    """Tells whether somebody still has to see to it."""
+    resolution: _builtins.str
+    """Tells people how it was resolved."""
+    resolved_by: _builtins.str
+    """Tells who resolved it, as the `x-requester` metadata named them; empty: nobody said, or it was placed
+    by itself.
+    """
+    session: _builtins.str
+    """Names the session that it belonged to; empty: none."""
     @_builtins.property
     def receive_time(self) -> _timestamp_pb2.Timestamp:
         """Tells when it was received."""
+
+    @_builtins.property
+    def resolve_time(self) -> _timestamp_pb2.Timestamp:
+        """Tells when it was resolved; absent while it is open."""
 
     def __init__(
         self,
@@ -297,10 +479,15 @@ class QuarantineEntry(_message.Message):
         detail: _builtins.str = ...,
         raw_text: _builtins.str = ...,
         receive_time: _timestamp_pb2.Timestamp | None = ...,
+        state: Global___QuarantineEntry.State.ValueType = ...,
+        resolve_time: _timestamp_pb2.Timestamp | None = ...,
+        resolution: _builtins.str = ...,
+        resolved_by: _builtins.str = ...,
+        session: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["receive_time", b"receive_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receive_time", b"receive_time", "resolve_time", b"resolve_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "charge_point", b"charge_point", "detail", b"detail", "name", b"name", "raw_text", b"raw_text", "reason", b"reason", "receive_time", b"receive_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "charge_point", b"charge_point", "detail", b"detail", "name", b"name", "raw_text", b"raw_text", "reason", b"reason", "receive_time", b"receive_time", "resolution", b"resolution", "resolve_time", b"resolve_time", "resolved_by", b"resolved_by", "session", b"session", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -495,6 +682,48 @@ class StopSessionRequest(_message.Message):
 Global___StopSessionRequest: _TypeAlias = StopSessionRequest  # noqa: Y015
 
 @_typing.final
+class CloseSessionRequest(_message.Message):
+    """Asks to close a session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STOP_TIME_FIELD_NUMBER: _builtins.int
+    METER_STOP_WH_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Names the session: `sessions/{session}`."""
+    meter_stop_wh: _builtins.int
+    """Holds the energy register at the stop, in Wh, not below that of the start. Absent: what the register
+    showed last.
+    """
+    comment: _builtins.str
+    """Tells people why; at most 500 characters."""
+    @_builtins.property
+    def stop_time(self) -> _timestamp_pb2.Timestamp:
+        """Tells when the session ended, not before its start. Absent: with its last meter value, or now when it
+        has none.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        stop_time: _timestamp_pb2.Timestamp | None = ...,
+        meter_stop_wh: _builtins.int | None = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_meter_stop_wh", b"_meter_stop_wh", "meter_stop_wh", b"meter_stop_wh", "stop_time", b"stop_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_meter_stop_wh", b"_meter_stop_wh", "comment", b"comment", "meter_stop_wh", b"meter_stop_wh", "name", b"name", "stop_time", b"stop_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__meter_stop_wh: _TypeAlias = _typing.Literal["meter_stop_wh"]  # noqa: Y015
+    _WhichOneofArgType__meter_stop_wh: _TypeAlias = _typing.Literal["_meter_stop_wh", b"_meter_stop_wh"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__meter_stop_wh) -> _WhichOneofReturnType__meter_stop_wh | None: ...
+
+Global___CloseSessionRequest: _TypeAlias = CloseSessionRequest  # noqa: Y015
+
+@_typing.final
 class ListMeterValuesRequest(_message.Message):
     """Asks for a page of meter values."""
 
@@ -561,22 +790,30 @@ class ListQuarantineEntriesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CHARGE_POINT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Limits the page: 1 to 1000; 0 means 50, more than 1000 means 1000."""
     page_token: _builtins.str
     """Continues a list: the `next_page_token` of the page before, with the same filters."""
     charge_point: _builtins.str
     """Keeps the entries of one charge point: `chargePoints/{charge_point}`; empty: all."""
+    state: Global___QuarantineEntry.State.ValueType
+    """Keeps the entries of one state; unspecified: all."""
+    reason: _builtins.str
+    """Keeps the entries with one reason, such as `UNKNOWN_TRANSACTION`; empty: all."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         charge_point: _builtins.str = ...,
+        state: Global___QuarantineEntry.State.ValueType = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_point", b"charge_point", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_point", b"charge_point", "page_size", b"page_size", "page_token", b"page_token", "reason", b"reason", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -613,3 +850,55 @@ class ListQuarantineEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListQuarantineEntriesResponse: _TypeAlias = ListQuarantineEntriesResponse  # noqa: Y015
+
+@_typing.final
+class GetQuarantineEntryRequest(_message.Message):
+    """Asks for one quarantine entry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Names the entry: `quarantine/{quarantine_entry}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQuarantineEntryRequest: _TypeAlias = GetQuarantineEntryRequest  # noqa: Y015
+
+@_typing.final
+class ResolveQuarantineEntryRequest(_message.Message):
+    """Asks to resolve a quarantine entry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Names the entry: `quarantine/{quarantine_entry}`."""
+    comment: _builtins.str
+    """Tells people how it was resolved; 1 to 500 characters."""
+    session: _builtins.str
+    """Names the session of the same charge point that it belonged to. Empty: none."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        comment: _builtins.str = ...,
+        session: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "name", b"name", "session", b"session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveQuarantineEntryRequest: _TypeAlias = ResolveQuarantineEntryRequest  # noqa: Y015

@@ -56,6 +56,11 @@ class SessionServiceStub:
                 request_serializer=csms_dot_v1_dot_session__service__pb2.StopSessionRequest.SerializeToString,
                 response_deserializer=csms_dot_v1_dot_command__service__pb2.Command.FromString,
                 _registered_method=True)
+        self.CloseSession = channel.unary_unary(
+                '/csms.v1.SessionService/CloseSession',
+                request_serializer=csms_dot_v1_dot_session__service__pb2.CloseSessionRequest.SerializeToString,
+                response_deserializer=csms_dot_v1_dot_session__service__pb2.Session.FromString,
+                _registered_method=True)
         self.ListMeterValues = channel.unary_unary(
                 '/csms.v1.SessionService/ListMeterValues',
                 request_serializer=csms_dot_v1_dot_session__service__pb2.ListMeterValuesRequest.SerializeToString,
@@ -65,6 +70,16 @@ class SessionServiceStub:
                 '/csms.v1.SessionService/ListQuarantineEntries',
                 request_serializer=csms_dot_v1_dot_session__service__pb2.ListQuarantineEntriesRequest.SerializeToString,
                 response_deserializer=csms_dot_v1_dot_session__service__pb2.ListQuarantineEntriesResponse.FromString,
+                _registered_method=True)
+        self.GetQuarantineEntry = channel.unary_unary(
+                '/csms.v1.SessionService/GetQuarantineEntry',
+                request_serializer=csms_dot_v1_dot_session__service__pb2.GetQuarantineEntryRequest.SerializeToString,
+                response_deserializer=csms_dot_v1_dot_session__service__pb2.QuarantineEntry.FromString,
+                _registered_method=True)
+        self.ResolveQuarantineEntry = channel.unary_unary(
+                '/csms.v1.SessionService/ResolveQuarantineEntry',
+                request_serializer=csms_dot_v1_dot_session__service__pb2.ResolveQuarantineEntryRequest.SerializeToString,
+                response_deserializer=csms_dot_v1_dot_session__service__pb2.QuarantineEntry.FromString,
                 _registered_method=True)
 
 
@@ -105,8 +120,20 @@ class SessionServiceServicer:
         """Asks the charge point of a session to stop it, by the command RemoteStopTransaction.
 
         The session ends when the charge point has stopped its transaction. Fails with NOT_FOUND /
-        SESSION_NOT_FOUND, with FAILED_PRECONDITION / SESSION_ALREADY_ENDED, a repeat too, and as
-        CommandService.CreateCommand does. The caller must be an operator.
+        SESSION_NOT_FOUND, with FAILED_PRECONDITION / SESSION_ALREADY_ENDED when its charge point has
+        stopped it, a repeat too, and as CommandService.CreateCommand does. The caller must be an operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseSession(self, request, context):
+        """Closes a session here; nothing is sent to its charge point.
+
+        For a session whose stop will not come, or whose inferred end is wrong. When the charge point tells
+        the end after all, that one takes its place. A repeat changes nothing. Fails with NOT_FOUND /
+        SESSION_NOT_FOUND, and with FAILED_PRECONDITION / SESSION_ALREADY_ENDED when the charge point has told
+        the end. The caller must be an operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,6 +153,28 @@ class SessionServiceServicer:
 
         Nothing that a charge point said is thrown away: a frame that nobody could read, a stop of an
         unknown transaction. The caller must be an operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQuarantineEntry(self, request, context):
+        """Gets one quarantine entry.
+
+        Fails with NOT_FOUND / QUARANTINE_ENTRY_NOT_FOUND. The caller must be an operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveQuarantineEntry(self, request, context):
+        """Resolves a quarantine entry: somebody has seen to it.
+
+        When the entry holds a stop and a session is named, the session ends by that stop. A repeat changes
+        nothing. Fails with NOT_FOUND / QUARANTINE_ENTRY_NOT_FOUND or SESSION_NOT_FOUND, and with
+        FAILED_PRECONDITION / QUARANTINE_ENTRY_ALREADY_RESOLVED when it was resolved in another way, or
+        SESSION_ALREADY_ENDED when the charge point has told the end of the session. The caller must be an
+        operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,6 +203,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     request_deserializer=csms_dot_v1_dot_session__service__pb2.StopSessionRequest.FromString,
                     response_serializer=csms_dot_v1_dot_command__service__pb2.Command.SerializeToString,
             ),
+            'CloseSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseSession,
+                    request_deserializer=csms_dot_v1_dot_session__service__pb2.CloseSessionRequest.FromString,
+                    response_serializer=csms_dot_v1_dot_session__service__pb2.Session.SerializeToString,
+            ),
             'ListMeterValues': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMeterValues,
                     request_deserializer=csms_dot_v1_dot_session__service__pb2.ListMeterValuesRequest.FromString,
@@ -163,6 +217,16 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.ListQuarantineEntries,
                     request_deserializer=csms_dot_v1_dot_session__service__pb2.ListQuarantineEntriesRequest.FromString,
                     response_serializer=csms_dot_v1_dot_session__service__pb2.ListQuarantineEntriesResponse.SerializeToString,
+            ),
+            'GetQuarantineEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuarantineEntry,
+                    request_deserializer=csms_dot_v1_dot_session__service__pb2.GetQuarantineEntryRequest.FromString,
+                    response_serializer=csms_dot_v1_dot_session__service__pb2.QuarantineEntry.SerializeToString,
+            ),
+            'ResolveQuarantineEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveQuarantineEntry,
+                    request_deserializer=csms_dot_v1_dot_session__service__pb2.ResolveQuarantineEntryRequest.FromString,
+                    response_serializer=csms_dot_v1_dot_session__service__pb2.QuarantineEntry.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -285,6 +349,33 @@ class SessionService:
             _registered_method=True)
 
     @staticmethod
+    def CloseSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csms.v1.SessionService/CloseSession',
+            csms_dot_v1_dot_session__service__pb2.CloseSessionRequest.SerializeToString,
+            csms_dot_v1_dot_session__service__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListMeterValues(request,
             target,
             options=(),
@@ -328,6 +419,60 @@ class SessionService:
             '/csms.v1.SessionService/ListQuarantineEntries',
             csms_dot_v1_dot_session__service__pb2.ListQuarantineEntriesRequest.SerializeToString,
             csms_dot_v1_dot_session__service__pb2.ListQuarantineEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuarantineEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csms.v1.SessionService/GetQuarantineEntry',
+            csms_dot_v1_dot_session__service__pb2.GetQuarantineEntryRequest.SerializeToString,
+            csms_dot_v1_dot_session__service__pb2.QuarantineEntry.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveQuarantineEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/csms.v1.SessionService/ResolveQuarantineEntry',
+            csms_dot_v1_dot_session__service__pb2.ResolveQuarantineEntryRequest.SerializeToString,
+            csms_dot_v1_dot_session__service__pb2.QuarantineEntry.FromString,
             options,
             channel_credentials,
             insecure,

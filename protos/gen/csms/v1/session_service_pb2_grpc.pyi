@@ -55,8 +55,16 @@ class SessionServiceStub:
     """Asks the charge point of a session to stop it, by the command RemoteStopTransaction.
 
     The session ends when the charge point has stopped its transaction. Fails with NOT_FOUND /
-    SESSION_NOT_FOUND, with FAILED_PRECONDITION / SESSION_ALREADY_ENDED, a repeat too, and as
-    CommandService.CreateCommand does. The caller must be an operator.
+    SESSION_NOT_FOUND, with FAILED_PRECONDITION / SESSION_ALREADY_ENDED when its charge point has
+    stopped it, a repeat too, and as CommandService.CreateCommand does. The caller must be an operator.
+    """
+    CloseSession: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.CloseSessionRequest, _session_service_pb2.Session]
+    """Closes a session here; nothing is sent to its charge point.
+
+    For a session whose stop will not come, or whose inferred end is wrong. When the charge point tells
+    the end after all, that one takes its place. A repeat changes nothing. Fails with NOT_FOUND /
+    SESSION_NOT_FOUND, and with FAILED_PRECONDITION / SESSION_ALREADY_ENDED when the charge point has told
+    the end. The caller must be an operator.
     """
     ListMeterValues: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ListMeterValuesRequest, _session_service_pb2.ListMeterValuesResponse]
     """Lists the meter values of a session in the order of their time.
@@ -68,6 +76,20 @@ class SessionServiceStub:
 
     Nothing that a charge point said is thrown away: a frame that nobody could read, a stop of an
     unknown transaction. The caller must be an operator.
+    """
+    GetQuarantineEntry: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.GetQuarantineEntryRequest, _session_service_pb2.QuarantineEntry]
+    """Gets one quarantine entry.
+
+    Fails with NOT_FOUND / QUARANTINE_ENTRY_NOT_FOUND. The caller must be an operator.
+    """
+    ResolveQuarantineEntry: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ResolveQuarantineEntryRequest, _session_service_pb2.QuarantineEntry]
+    """Resolves a quarantine entry: somebody has seen to it.
+
+    When the entry holds a stop and a session is named, the session ends by that stop. A repeat changes
+    nothing. Fails with NOT_FOUND / QUARANTINE_ENTRY_NOT_FOUND or SESSION_NOT_FOUND, and with
+    FAILED_PRECONDITION / QUARANTINE_ENTRY_ALREADY_RESOLVED when it was resolved in another way, or
+    SESSION_ALREADY_ENDED when the charge point has told the end of the session. The caller must be an
+    operator.
     """
 
 @_typing.type_check_only
@@ -96,8 +118,16 @@ class SessionServiceAsyncStub(SessionServiceStub):
     """Asks the charge point of a session to stop it, by the command RemoteStopTransaction.
 
     The session ends when the charge point has stopped its transaction. Fails with NOT_FOUND /
-    SESSION_NOT_FOUND, with FAILED_PRECONDITION / SESSION_ALREADY_ENDED, a repeat too, and as
-    CommandService.CreateCommand does. The caller must be an operator.
+    SESSION_NOT_FOUND, with FAILED_PRECONDITION / SESSION_ALREADY_ENDED when its charge point has
+    stopped it, a repeat too, and as CommandService.CreateCommand does. The caller must be an operator.
+    """
+    CloseSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.CloseSessionRequest, _session_service_pb2.Session]  # type: ignore[assignment]
+    """Closes a session here; nothing is sent to its charge point.
+
+    For a session whose stop will not come, or whose inferred end is wrong. When the charge point tells
+    the end after all, that one takes its place. A repeat changes nothing. Fails with NOT_FOUND /
+    SESSION_NOT_FOUND, and with FAILED_PRECONDITION / SESSION_ALREADY_ENDED when the charge point has told
+    the end. The caller must be an operator.
     """
     ListMeterValues: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ListMeterValuesRequest, _session_service_pb2.ListMeterValuesResponse]  # type: ignore[assignment]
     """Lists the meter values of a session in the order of their time.
@@ -109,6 +139,20 @@ class SessionServiceAsyncStub(SessionServiceStub):
 
     Nothing that a charge point said is thrown away: a frame that nobody could read, a stop of an
     unknown transaction. The caller must be an operator.
+    """
+    GetQuarantineEntry: _aio.UnaryUnaryMultiCallable[_session_service_pb2.GetQuarantineEntryRequest, _session_service_pb2.QuarantineEntry]  # type: ignore[assignment]
+    """Gets one quarantine entry.
+
+    Fails with NOT_FOUND / QUARANTINE_ENTRY_NOT_FOUND. The caller must be an operator.
+    """
+    ResolveQuarantineEntry: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ResolveQuarantineEntryRequest, _session_service_pb2.QuarantineEntry]  # type: ignore[assignment]
+    """Resolves a quarantine entry: somebody has seen to it.
+
+    When the entry holds a stop and a session is named, the session ends by that stop. A repeat changes
+    nothing. Fails with NOT_FOUND / QUARANTINE_ENTRY_NOT_FOUND or SESSION_NOT_FOUND, and with
+    FAILED_PRECONDITION / QUARANTINE_ENTRY_ALREADY_RESOLVED when it was resolved in another way, or
+    SESSION_ALREADY_ENDED when the charge point has told the end of the session. The caller must be an
+    operator.
     """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -158,8 +202,22 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Asks the charge point of a session to stop it, by the command RemoteStopTransaction.
 
         The session ends when the charge point has stopped its transaction. Fails with NOT_FOUND /
-        SESSION_NOT_FOUND, with FAILED_PRECONDITION / SESSION_ALREADY_ENDED, a repeat too, and as
-        CommandService.CreateCommand does. The caller must be an operator.
+        SESSION_NOT_FOUND, with FAILED_PRECONDITION / SESSION_ALREADY_ENDED when its charge point has
+        stopped it, a repeat too, and as CommandService.CreateCommand does. The caller must be an operator.
+        """
+
+    @_abc_1.abstractmethod
+    def CloseSession(
+        self,
+        request: _session_service_pb2.CloseSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_service_pb2.Session, _abc.Awaitable[_session_service_pb2.Session]]:
+        """Closes a session here; nothing is sent to its charge point.
+
+        For a session whose stop will not come, or whose inferred end is wrong. When the charge point tells
+        the end after all, that one takes its place. A repeat changes nothing. Fails with NOT_FOUND /
+        SESSION_NOT_FOUND, and with FAILED_PRECONDITION / SESSION_ALREADY_ENDED when the charge point has told
+        the end. The caller must be an operator.
         """
 
     @_abc_1.abstractmethod
@@ -183,6 +241,32 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Nothing that a charge point said is thrown away: a frame that nobody could read, a stop of an
         unknown transaction. The caller must be an operator.
+        """
+
+    @_abc_1.abstractmethod
+    def GetQuarantineEntry(
+        self,
+        request: _session_service_pb2.GetQuarantineEntryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_service_pb2.QuarantineEntry, _abc.Awaitable[_session_service_pb2.QuarantineEntry]]:
+        """Gets one quarantine entry.
+
+        Fails with NOT_FOUND / QUARANTINE_ENTRY_NOT_FOUND. The caller must be an operator.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolveQuarantineEntry(
+        self,
+        request: _session_service_pb2.ResolveQuarantineEntryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_service_pb2.QuarantineEntry, _abc.Awaitable[_session_service_pb2.QuarantineEntry]]:
+        """Resolves a quarantine entry: somebody has seen to it.
+
+        When the entry holds a stop and a session is named, the session ends by that stop. A repeat changes
+        nothing. Fails with NOT_FOUND / QUARANTINE_ENTRY_NOT_FOUND or SESSION_NOT_FOUND, and with
+        FAILED_PRECONDITION / QUARANTINE_ENTRY_ALREADY_RESOLVED when it was resolved in another way, or
+        SESSION_ALREADY_ENDED when the charge point has told the end of the session. The caller must be an
+        operator.
         """
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

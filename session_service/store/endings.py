@@ -1,0 +1,90 @@
+"""Ends that no stop made: given up, followed by later readings, or set by an operator."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from servicekit.database import Database
+from session_service.domain.flags import Flag
+from session_service.domain.sessions import Closing, Session, SessionNotFound
+from session_service.domain.silence import QuietSession
+from session_service.store.transactions import find_locked, store_end
+
+_QUIET = """
+SELECT s.session_id, s.charge_point_id,
+    greatest(s.start_receive_time, last.receive_time) AS last_sign
+FROM sessions AS s
+LEFT JOIN LATERAL (
+    SELECT m.receive_time FROM meter_values AS m
+    WHERE m.session_id = s.session_id
+    ORDER BY m.sample_time DESC
+    LIMIT 1
+) AS last ON TRUE
+WHERE s.stop_receive_time IS NULL
+    AND greatest(s.start_receive_time, last.receive_time) < :before
+"""
+_QUIET_PAGE = sa.text(f"{_QUIET} AND s.session_id > :after ORDER BY s.session_id LIMIT :most")
+_QUIET_ONE = sa.text(f"{_QUIET} AND s.session_id = :session_id")
+# Only these can have readings beyond their end: those of a session that another one has followed
+# on its connector belong to that one.
+_OUTLIVED = sa.text(
+    """
+SELECT s.session_id FROM sessions AS s
+WHERE s.stop_source = 'INFERRED' AND s.stop_receive_time > :since
+    AND EXISTS (
+        SELECT FROM meter_values AS m
+        WHERE m.session_id = s.session_id AND m.sample_time > s.stop_time
+    )
+LIMIT :most
+"""
+)
+
+
+class PostgresEndings:
+    """Ends sessions in the schema of session_service."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def quiet(self, before: datetime, after: uuid.UUID, most: int) -> Sequence[QuietSession]:
+        """Return running sessions of which nothing was heard, ordered by their ids."""
+        values = {"before": before, "after": after, "most": most}
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(_QUIET_PAGE, values)).all()
+        return [QuietSession(*row) for row in rows]
+
+    async def give_up(self, quiet: QuietSession, why: Flag, now: datetime) -> bool:
+        """End a session unless something was heard of it meanwhile; tell whether it was ended."""
+        values = {"before": now, "session_id": quiet.session_id}
+        async with self._database.transaction() as connection:
+            session = await find_locked(connection, quiet.session_id)
+            row = (await connection.execute(_QUIET_ONE, values)).one_or_none()
+            if session is None or row is None or QuietSession(*row) != quiet:
+                return False
+            await store_end(connection, session.given_up(why, now))
+        return True
+
+    async def outlived(self, since: datetime, most: int) -> Sequence[uuid.UUID]:
+        """Return sessions whose end was inferred since a time and that have readings beyond it."""
+        values = {"since": since, "most": most}
+        async with self._database.transaction() as connection:
+            return (await connection.scalars(_OUTLIVED, values)).all()
+
+    async def follow(self, session_id: uuid.UUID) -> None:
+        """Move the inferred end of a session to its last reading."""
+        async with self._database.transaction() as connection:
+            session = await find_locked(connection, session_id)
+            if session is not None and session.is_inferred:
+                await store_end(connection, session.followed())
+
+    async def close(self, session_id: uuid.UUID, closing: Closing, now: datetime) -> Session:
+        """End a session as an operator says."""
+        async with self._database.transaction() as connection:
+            session = await find_locked(connection, session_id)
+            if session is None:
+                raise SessionNotFound(f"There is no session {session_id}.", session=session_id)
+            closed = session.closed(closing, now)
+            await store_end(connection, closed)
+        return closed

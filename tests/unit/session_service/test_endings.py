@@ -1,0 +1,121 @@
+"""Ends that no stop made, and what the true stop makes of them."""
+
+import dataclasses
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from servicekit.errors import InvalidRequest
+from session_service.domain.facts import StartKey
+from session_service.domain.flags import Flag
+from session_service.domain.sessions import (
+    Closing,
+    Reading,
+    Session,
+    SessionAlreadyEnded,
+    SessionState,
+    Source,
+)
+from tests.unit.session_service.test_sessions import NOON, a_session, a_start, a_stop
+
+LATER = NOON + timedelta(hours=3)
+READ = Reading(NOON + timedelta(minutes=40), Decimal("3200.4"))
+
+
+def facts(session: Session) -> tuple[object, ...]:
+    assert session.end is not None
+    return session.end.source, session.end.time, session.end.meter_stop, session.flags
+
+
+def next_start(meter_start: int) -> Session:
+    start = dataclasses.replace(
+        a_start(0, time=LATER), key=StartKey("CP-1", 1, "NEXT", meter_start, LATER)
+    )
+    return a_session().superseded(start)
+
+
+def test_next_start_ends_a_session_at_its_last_reading() -> None:
+    session = a_session(latest=READ).superseded(a_start(0, time=LATER))
+    assert facts(session) == (Source.INFERRED, READ.time, 3200, ("STOP_MISSING_NEXT_START",))
+    assert (session.state, session.energy_wh) == (SessionState.COMPLETED, 2200)
+
+
+@pytest.mark.parametrize(("meter_start", "meter_stop"), [(9000, 9000), (0, 1000)])
+def test_without_a_reading_the_register_of_the_next_start_tells(
+    meter_start: int, meter_stop: int
+) -> None:
+    session = next_start(meter_start)
+    assert facts(session)[:3] == (Source.INFERRED, LATER, meter_stop)
+
+
+def test_session_that_is_given_up_without_a_reading_has_no_energy() -> None:
+    session = a_session().given_up(Flag.STOP_MISSING_SILENCE, LATER)
+    assert facts(session) == (Source.INFERRED, NOON, 1000, ("STOP_MISSING_SILENCE",))
+    assert session.energy_wh == 0
+
+
+def test_reading_before_the_start_moves_no_end_before_it() -> None:
+    early = Reading(NOON - timedelta(days=1), Decimal(5))
+    session = a_session(latest=early).given_up(Flag.STOP_MISSING_BOOT, LATER)
+    assert facts(session)[1:3] == (NOON, 1000)
+
+
+def test_true_stop_takes_the_place_of_an_inferred_end() -> None:
+    inferred = a_session(latest=READ).given_up(Flag.STOP_MISSING_BOOT, LATER)
+    assert not inferred.has_stopped
+    session = inferred.stopped(a_stop(meter_stop=5000))
+    assert facts(session) == (Source.STATION, a_stop().time, 5000, ("END_CORRECTED",))
+    assert session.has_stopped
+
+
+def test_inferred_end_follows_later_readings_only() -> None:
+    inferred = a_session(latest=READ).given_up(Flag.STOP_MISSING_BOOT, LATER)
+    assert inferred.followed() == inferred
+    later = Reading(READ.time + timedelta(minutes=1), Decimal(3300))
+    moved = dataclasses.replace(inferred, latest=later).followed()
+    assert facts(moved)[1:3] == (later.time, 3300)
+
+
+def test_operator_closes_with_what_is_known_or_with_what_they_say() -> None:
+    session = a_session(latest=READ).closed(Closing(None, None, "broken", "me"), LATER)
+    assert facts(session) == (Source.OPERATOR, READ.time, 3200, ())
+    closing = Closing(NOON + timedelta(hours=1), 4000, "", "")
+    assert facts(session.closed(closing, LATER))[:3] == (Source.OPERATOR, closing.time, 4000)
+    assert facts(a_session().closed(Closing(None, None, "", ""), LATER))[1:3] == (LATER, 1000)
+
+
+def test_end_that_the_charge_point_told_is_not_closed_again() -> None:
+    with pytest.raises(SessionAlreadyEnded):
+        a_session().stopped(a_stop()).closed(Closing(None, None, "", ""), LATER)
+
+
+def test_operator_hears_all_that_is_wrong_with_an_end() -> None:
+    closing = Closing(NOON - timedelta(seconds=1), 999, "", "")
+    with pytest.raises(InvalidRequest) as refused:
+        a_session().closed(closing, LATER)
+    assert [it.field for it in refused.value.violations] == ["stop_time", "meter_stop_wh"]
+
+
+def test_stop_that_was_matched_gives_way_to_the_one_that_names_the_transaction() -> None:
+    matched = a_session().stopped(a_stop(transaction_id=-1))
+    assert (matched.flags, matched.has_stopped) == (("STOP_MATCHED",), False)
+    assert matched.stopped(a_stop()).flags == ()
+    assert matched.stopped(a_stop(meter_stop=9999)).flags == ("END_CORRECTED",)
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        ({}, True),
+        ({"id_tag": "card"}, True),
+        ({"id_tag": "OTHER"}, False),
+        ({"meter_stop": 999}, False),
+        ({"time": NOON}, False),
+        ({"time": None}, True),
+    ],
+)
+def test_stop_fits_a_session_by_tag_time_and_register(
+    change: dict[str, object], fits: bool
+) -> None:
+    assert a_session().may_have_ended_by(a_stop(**change)) is fits
