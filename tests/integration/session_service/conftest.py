@@ -134,6 +134,15 @@ class Platform:
         (session,) = await self.all_sessions()
         return session
 
+    async def session(self, transaction_id: int) -> pb.Session:
+        """Return the session of a transaction."""
+        (name,) = [
+            session.name
+            for session in await self.all_sessions()
+            if session.ocpp_transaction_id == transaction_id
+        ]
+        return await self.sessions.GetSession(pb.GetSessionRequest(name=name))
+
     async def meter_values(self, session: pb.Session) -> list[pb.MeterValue]:
         """List the meter values of a session."""
         request = pb.ListMeterValuesRequest(parent=session.name)
@@ -183,7 +192,7 @@ async def gateway_to(channel: grpc.aio.Channel) -> AsyncIterator[Gateway]:
 
 @contextlib.asynccontextmanager
 async def session_gateway(
-    database_url: str, auth_address: str, device_address: str = ""
+    database_url: str, auth_address: str, device_address: str = "", **settings: Any
 ) -> AsyncIterator[Platform]:
     """Serve one replica of session_service; its platform talks to this replica."""
     config = session_service.config.Config(
@@ -191,6 +200,7 @@ async def session_gateway(
         database_url=database_url,
         auth_address=auth_address,
         device_address=device_address or free_address(),
+        **settings,
     )
     service = session_service.wiring.build(config, NO_TRACING)
     async with (

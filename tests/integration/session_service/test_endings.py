@@ -1,0 +1,210 @@
+"""Sessions whose stop does not come: ended without it, and corrected when it does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import grpc
+import pytest
+
+from csms.v1 import session_service_pb2 as pb
+from tests.fakes.charge_points import FakeChargePoints, serving_charge_points
+from tests.integration.session_service.conftest import Platform, at, energy, session_gateway
+from tests.support.errors import failure
+from tests.support.rest import eventually
+from tests.support.services import free_address
+
+INFERRED = pb.Session.SOURCE_INFERRED
+STATION = pb.Session.SOURCE_STATION
+OPERATOR = pb.Session.SOURCE_OPERATOR
+
+
+def end(session: pb.Session) -> tuple[object, ...]:
+    return session.stop_source, session.stop_time, session.meter_stop_wh, list(session.flags)
+
+
+async def test_every_session_tells_how_its_ends_are_known(platform: Platform) -> None:
+    transaction_id = (await platform.gateway.start()).transaction_id
+    session = await platform.the_session()
+    assert (session.start_source, session.stop_source) == (STATION, pb.Session.SOURCE_UNSPECIFIED)
+    await platform.gateway.stop(transaction_id)
+    assert (await platform.the_session()).stop_source == STATION
+
+
+async def test_next_start_on_the_connector_ends_the_session_before(platform: Platform) -> None:
+    first = (await platform.gateway.start()).transaction_id
+    elsewhere = (await platform.gateway.start(connector_id=2)).transaction_id
+    await platform.gateway.meter(energy(600, "1200"), transaction_id=first)
+    await platform.gateway.meter(energy(1800, "1900"), transaction_id=first)
+    second = (await platform.gateway.start(timestamp=at(7200), meter_start=2500)).transaction_id
+    session = await platform.session(first)
+    assert end(session) == (INFERRED, at(1800), 1900, ["STOP_MISSING_NEXT_START"])
+    assert session.energy_wh == 900
+    for running in (elsewhere, second):
+        assert (await platform.session(running)).state == pb.Session.STATE_ACTIVE
+
+
+async def test_start_that_comes_late_does_not_end_a_newer_session(platform: Platform) -> None:
+    newer = (await platform.gateway.start(timestamp=at(7200))).transaction_id
+    older = (await platform.gateway.start()).transaction_id
+    for running in (newer, older):
+        assert (await platform.session(running)).state == pb.Session.STATE_ACTIVE
+
+
+async def test_repeated_start_ends_nothing(platform: Platform) -> None:
+    first = (await platform.gateway.start()).transaction_id
+    assert (await platform.gateway.start()).transaction_id == first
+    assert (await platform.session(first)).state == pb.Session.STATE_ACTIVE
+
+
+async def test_true_stop_corrects_an_inferred_end_once(platform: Platform) -> None:
+    await platform.tag()
+    first = (await platform.gateway.start()).transaction_id
+    await platform.gateway.meter(energy(1800, "1900"), transaction_id=first)
+    await platform.gateway.start(timestamp=at(7200))
+    answer = await platform.gateway.stop(first, id_tag="CARD-1", meter_stop=2400)
+    session = await platform.session(first)
+    assert end(session) == (STATION, at(3600), 2400, ["END_CORRECTED"])
+    assert await platform.gateway.stop(first, id_tag="CARD-1", meter_stop=2400) == answer
+    assert await platform.session(first) == session
+    assert await platform.quarantined() == []
+
+
+async def test_stop_by_a_tag_of_the_same_group_is_right(platform: Platform) -> None:
+    for tag in ("GROUP", "CARD-3"):
+        await platform.tag(tag)
+    for tag in ("CARD-1", "CARD-2"):
+        await platform.tag(tag, parent="idTags/GROUP")
+    flags = {}
+    for number, tag in enumerate(("CARD-1", "CARD-2", "GROUP", "CARD-3", "UNKNOWN")):
+        charge_point = f"CP-{number}"
+        started = await platform.gateway.start(charge_point)
+        await platform.gateway.stop(started.transaction_id, charge_point, id_tag=tag)
+        flags[tag] = list((await platform.session(started.transaction_id)).flags)
+    doubtful = ["STOP_TAG_DIFFERS"]
+    assert flags == {
+        "CARD-1": [],
+        "CARD-2": [],
+        "GROUP": [],
+        "CARD-3": doubtful,
+        "UNKNOWN": doubtful,
+    }
+
+
+async def close(platform: Platform, session: pb.Session, **values: object) -> pb.Session:
+    request = pb.CloseSessionRequest(name=session.name, **values)
+    return await platform.sessions.CloseSession(request, metadata=(("x-requester", "anna"),))
+
+
+async def test_operator_closes_a_session_by_hand(platform: Platform) -> None:
+    transaction_id = (await platform.gateway.start()).transaction_id
+    await platform.gateway.meter(energy(1800, "1900"), transaction_id=transaction_id)
+    closed = await close(platform, await platform.the_session(), comment="burnt down")
+    assert end(closed) == (OPERATOR, at(1800), 1900, [])
+    assert (closed.close_comment, closed.closed_by) == ("burnt down", "anna")
+    assert closed.state == pb.Session.STATE_COMPLETED
+    again = await close(platform, closed, stop_time=at(2000), meter_stop_wh=2000)
+    assert end(again) == (OPERATOR, at(2000), 2000, [])
+    await platform.gateway.stop(transaction_id)
+    assert end(await platform.the_session()) == (STATION, at(3600), 5000, ["END_CORRECTED"])
+
+
+async def test_closing_is_refused_with_all_its_reasons(platform: Platform) -> None:
+    transaction_id = (await platform.gateway.start()).transaction_id
+    session = await platform.the_session()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await close(platform, session, stop_time=at(-1), meter_stop_wh=999)
+    assert set(failure(refused).fields) == {"stop_time", "meter_stop_wh"}
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await close(platform, pb.Session(name="sessions/x"), comment="x" * 501)
+    assert set(failure(refused).fields) == {"name", "comment"}
+    await platform.gateway.stop(transaction_id)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await close(platform, session)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert failure(refused).reason == "SESSION_ALREADY_ENDED"
+
+
+@asynccontextmanager
+async def impatient(
+    database_url: str, auth_address: str, charge_points: FakeChargePoints, **settings: float
+) -> AsyncIterator[Platform]:
+    """Serve a session_service that gives sessions up after moments."""
+    device = free_address()
+    async with (
+        serving_charge_points(charge_points, device),
+        session_gateway(
+            database_url, auth_address, device, tend_interval_s=0.05, **settings
+        ) as platform,
+    ):
+        yield platform
+
+
+async def ended(platform: Platform, transaction_id: int) -> pb.Session:
+    """Wait until a session has ended."""
+
+    async def has_ended() -> bool:
+        return (await platform.session(transaction_id)).state == pb.Session.STATE_COMPLETED
+
+    await eventually(has_ended)
+    return await platform.session(transaction_id)
+
+
+async def test_session_of_which_nothing_is_heard_after_a_boot_is_given_up(
+    database_url: str, auth_address: str
+) -> None:
+    charge_points = FakeChargePoints()
+    async with impatient(database_url, auth_address, charge_points, boot_silence_s=0.2) as platform:
+        other = (await platform.gateway.start("CP-2")).transaction_id
+        charge_points.booted("CP-2", datetime.now(UTC))
+        charge_points.booted("CP-1", datetime.now(UTC))
+        running = (await platform.gateway.start()).transaction_id  # after the boot
+        assert end(await ended(platform, other)) == (
+            INFERRED,
+            at(0),
+            1000,
+            ["STOP_MISSING_BOOT"],
+        )
+        assert (await platform.session(running)).state == pb.Session.STATE_ACTIVE
+        await platform.gateway.meter(energy(60, "1100"), transaction_id=running)
+        charge_points.booted("CP-1", datetime.now(UTC))
+        assert end(await ended(platform, running))[:3] == (INFERRED, at(60), 1100)
+
+
+async def test_session_of_a_charge_point_that_is_gone_is_given_up_and_follows_what_it_tells_later(
+    database_url: str, auth_address: str
+) -> None:
+    charge_points = FakeChargePoints()
+    async with impatient(
+        database_url, auth_address, charge_points, session_silence_s=0.2
+    ) as platform:
+        transaction_id = (await platform.gateway.start()).transaction_id
+        assert end(await ended(platform, transaction_id))[3] == ["STOP_MISSING_SILENCE"]
+        await platform.gateway.meter(energy(900, "1800"), transaction_id=transaction_id)
+
+        async def has_followed() -> bool:
+            return (await platform.session(transaction_id)).energy_wh == 800
+
+        await eventually(has_followed)
+        await platform.gateway.stop(transaction_id)
+        assert end(await platform.session(transaction_id)) == (
+            STATION,
+            at(3600),
+            5000,
+            ["END_CORRECTED"],
+        )
+
+
+async def test_sessions_are_given_up_once_by_two_replicas(
+    database_url: str, auth_address: str
+) -> None:
+    charge_points = FakeChargePoints()
+    async with (
+        impatient(database_url, auth_address, charge_points, session_silence_s=0.2) as platform,
+        impatient(database_url, auth_address, charge_points, session_silence_s=0.2),
+    ):
+        starts = await asyncio.gather(*(platform.gateway.start(f"CP-{n}") for n in range(30)))
+        for start in starts:
+            session = await ended(platform, start.transaction_id)
+            assert list(session.flags) == ["STOP_MISSING_SILENCE"]
