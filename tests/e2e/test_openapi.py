@@ -120,7 +120,15 @@ async def known(platform: Platform, rest: Rest) -> AsyncIterator[dict[str, str]]
         start = {"connectorId": 1, "idTag": "F", "meterStart": 0, "timestamp": ocpp_now()}
         await station.call("StartTransaction", start)
         session = (await rest.sessions_of("FUZZ"))[0]["name"].removeprefix("sessions/")
-        yield {"chargePoint": "FUZZ", "connector": "1", "session": session}
+        stop = {"transactionId": 4711, "meterStop": 0, "timestamp": ocpp_now()}
+        await station.call("StopTransaction", stop)
+        page = await rest.get("/v1/quarantine", chargePoint="chargePoints/FUZZ")
+        yield {
+            "chargePoint": "FUZZ",
+            "connector": "1",
+            "session": session,
+            "quarantineEntry": page["quarantineEntries"][0]["name"].removeprefix("quarantine/"),
+        }
 
 
 async def ids_for(operation: str, rest: Rest, known: dict[str, str]) -> dict[str, str]:
@@ -159,10 +167,16 @@ def narrowed(document: Any, ids: dict[str, str]) -> Any:
 
 
 def narrow_body(operation: Any) -> None:
-    """Ask for what can succeed: a command, or the start or stop of a session, at once."""
+    """Ask for what can succeed: a command, or the start or stop of a session, at once.
+
+    A quarantine entry is resolved without a session: one that has ended takes no stop.
+    """
     if operation["operationId"].endswith("CreateCommand"):
         body = {"type": "object", "enum": [{"clearCache": {}}]}
         operation["requestBody"]["content"]["application/json"]["schema"] = body
+    if operation["operationId"].endswith("ResolveQuarantineEntry"):
+        body = operation["requestBody"]["content"]["application/json"]["schema"]
+        body["properties"].pop("session", None)
     if operation["operationId"].endswith(("StartSession", "StopSession")):
         fields = operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
         for name in ("chargingProfile", "connectorId", "requestId", "wait"):
