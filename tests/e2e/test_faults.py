@@ -26,6 +26,7 @@ async def broken(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Plat
     environment = {
         "gateway": {"CSMS_CALL_TIMEOUT_S": CALL_TIMEOUT_S},
         "device_service": {"CSMS_UNKNOWN_CHARGE_POINTS": "reject"},
+        "session_service": {"CSMS_BOOT_SILENCE_S": "2", "CSMS_TEND_INTERVAL_S": "0.5"},
     }
     folder = tmp_path_factory.mktemp("broken")
     async with running_platform(folder, extra_env=environment) as platform:
@@ -192,6 +193,38 @@ async def _answer(
         await asyncio.sleep(0.2)
         return None
     return dict(answer[2]) if answer[0] == 3 else None
+
+
+async def test_a_session_that_a_boot_has_swallowed_is_given_up_until_its_stop_comes(
+    broken: Platform, operator: Rest
+) -> None:
+    name = await register(operator, "REBOOT-1")
+
+    async def the_session() -> dict[str, Any]:
+        (session,) = await operator.sessions_of(name)
+        return session
+
+    async def given_up() -> bool:
+        return bool((await the_session())["stopSource"] == "SOURCE_INFERRED")
+
+    async with raw_charge_point(broken.ocpp_url, name) as charger:
+        started = await charger.call("StartTransaction", start(700))
+        await charger.call("MeterValues", {**meter_values(900), **of(started)})
+        assert not await given_up()
+        await charger.boot()
+        await eventually(given_up)
+        session = await the_session()
+        assert (session["energyWh"], session["flags"]) == ("200", ["STOP_MISSING_BOOT"])
+        stop = {"meterStop": 1500, "timestamp": ocpp_now(), **of(started)}
+        assert (await charger.call("StopTransaction", stop))[0] == 3
+    session = await the_session()
+    assert (session["stopSource"], session["energyWh"]) == ("SOURCE_STATION", "800")
+    assert session["flags"] == ["END_CORRECTED"]
+
+
+def of(started: Any) -> dict[str, int]:
+    """Return the transaction id of an answered start, as later calls name it."""
+    return {"transactionId": started[2]["transactionId"]}
 
 
 async def test_the_newest_socket_is_the_charge_point(broken: Platform, operator: Rest) -> None:
