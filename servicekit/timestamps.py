@@ -1,8 +1,10 @@
 """Between `google.protobuf.Timestamp` and `datetime`, always in UTC."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_timestamp(time: datetime | None) -> Timestamp | None:
@@ -21,6 +23,6 @@ def to_datetime(message: Timestamp) -> datetime:
         ValueError: It lies outside of the years 1 to 9999.
     """
     try:
-        return message.ToDatetime(UTC)
-    except (OverflowError, ValueError):
+        return _EPOCH + timedelta(0, message.seconds, message.nanos // 1000)
+    except OverflowError:
         raise ValueError("must be a time of the years 1 to 9999") from None

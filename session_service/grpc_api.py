@@ -7,15 +7,21 @@ from csms.v1 import session_service_pb2 as pb
 from csms.v1 import session_service_pb2_grpc as pb_grpc
 from servicekit.interceptors import Context
 from session_service.convert import api as convert
+from session_service.convert import api_meter_values as convert_meter_values
 from session_service.convert import remote as convert_remote
-from session_service.use_cases import RemoteControl, Sessions
+from session_service.use_cases import MeterValues, RemoteControl, Sessions
 
 
 class SessionApi(pb_grpc.SessionServiceServicer):
     """`csms.v1.SessionService`, for operators."""
 
-    def __init__(self, sessions: Sessions, remote: RemoteControl[command_pb.Command]) -> None:
-        self._sessions, self._remote = sessions, remote
+    def __init__(
+        self,
+        sessions: Sessions,
+        meter_values: MeterValues,
+        remote: RemoteControl[command_pb.Command],
+    ) -> None:
+        self._sessions, self._meter_values, self._remote = sessions, meter_values, remote
 
     def register(self, server: grpc.aio.Server) -> str:
         """Add this servicer to a server and return the full name of its service."""
@@ -50,9 +56,10 @@ class SessionApi(pb_grpc.SessionServiceServicer):
     async def ListMeterValues(
         self, request: pb.ListMeterValuesRequest, context: Context
     ) -> pb.ListMeterValuesResponse:
-        """List the meter values of a session by time."""
-        page = await self._sessions.meter_values(*convert.list_meter_values_request(request))
-        return convert.to_meter_values_response(page)
+        """List the meter values of a session or a connector by time."""
+        page, wanted = convert_meter_values.list_request(request)
+        found = await self._meter_values.list(page, wanted)
+        return convert_meter_values.to_response(found, wanted)
 
     async def ListQuarantineEntries(
         self, request: pb.ListQuarantineEntriesRequest, context: Context

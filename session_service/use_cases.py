@@ -10,12 +10,11 @@ from servicekit.clock import Clock
 from servicekit.errors import ServiceUnavailable
 from servicekit.ids import IdSource
 from servicekit.pagination import Page, PageRequest
-from session_service.domain.meter_values import StoredMeterValue
+from session_service.domain.meter_values import MeterValueFilter, StoredMeterValue
 from session_service.domain.quarantine import QuarantineEntry
 from session_service.domain.remote import Order, RemoteStart
 from session_service.domain.sessions import (
     IdTagInfo,
-    MeterReport,
     Receipt,
     Session,
     SessionAlreadyEnded,
@@ -26,7 +25,13 @@ from session_service.domain.sessions import (
     StartKey,
     Stop,
 )
-from session_service.ports import Authorizations, Commands, Records, SessionStore
+from session_service.ports import (
+    Authorizations,
+    Commands,
+    MeterValueStore,
+    Records,
+    SessionStore,
+)
 
 log = structlog.get_logger()
 
@@ -75,10 +80,6 @@ class Transactions:
             stop = dataclasses.replace(stop, id_tag_info=info)
         return await self._records.stop(stop)
 
-    async def report(self, report: MeterReport) -> None:
-        """Keep meter values."""
-        await self._records.report(report)
-
     async def quarantine(self, entry: QuarantineEntry) -> None:
         """Keep what could not be placed."""
         await self._records.quarantine(entry)
@@ -115,22 +116,28 @@ class Sessions:
         """Return a page of sessions, newest first."""
         return await self._store.list(page, wanted)
 
-    async def meter_values(
-        self, page: PageRequest, session_id: uuid.UUID
-    ) -> Page[StoredMeterValue]:
-        """Return a page of a session's meter values, by time.
-
-        Raises:
-            SessionNotFound: There is no session with this id.
-        """
-        await self.get(session_id)
-        return await self._store.list_meter_values(page, session_id)
-
     async def quarantine(
         self, page: PageRequest, charge_point_id: str | None
     ) -> Page[QuarantineEntry]:
         """Return a page of what could not be placed, newest first."""
         return await self._store.list_quarantine(page, charge_point_id)
+
+
+class MeterValues:
+    """Shows what was measured."""
+
+    def __init__(self, sessions: Sessions, store: MeterValueStore) -> None:
+        self._sessions, self._store = sessions, store
+
+    async def list(self, page: PageRequest, wanted: MeterValueFilter) -> Page[StoredMeterValue]:
+        """Return a page of the meter values of a session or a connector, by time.
+
+        Raises:
+            SessionNotFound: There is no session with this id.
+        """
+        if isinstance(wanted.parent, uuid.UUID):
+            await self._sessions.get(wanted.parent)
+        return await self._store.list(page, wanted)
 
 
 class RemoteControl(Generic[Command]):

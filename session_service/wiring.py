@@ -11,9 +11,13 @@ from session_service.call_api import handlers
 from session_service.clients import AuthorizationClient, CommandClient
 from session_service.config import Config
 from session_service.grpc_api import SessionApi
+from session_service.store.layouts import Layouts
+from session_service.store.meter_value_reader import PostgresMeterValueStore
+from session_service.store.meter_values import PostgresMeterValues
+from session_service.store.months import Months
 from session_service.store.records import PostgresRecords
 from session_service.store.sessions import PostgresSessionStore
-from session_service.use_cases import RemoteControl, Sessions, Transactions
+from session_service.use_cases import MeterValues, RemoteControl, Sessions, Transactions
 
 SCHEMA = "session"
 
@@ -29,24 +33,33 @@ def build(config: Config, tracing: Tracing) -> Service:
     )
     channel = open_channel(config.auth_address)
     device_channel = open_channel(config.device_address)
-    records = PostgresRecords(database, clock, time_ordered_uuid)
+    layouts, months = Layouts(database), Months(database, clock)
+    records = PostgresRecords(database, layouts, months, time_ordered_uuid)
+    meter_records = PostgresMeterValues(database, layouts, months)
     transactions = Transactions(
         records, AuthorizationClient(channel, tracing), clock, time_ordered_uuid
     )
     sessions = Sessions(PostgresSessionStore(database))
+    meter_values = MeterValues(sessions, PostgresMeterValueStore(database))
     remote = RemoteControl(sessions, CommandClient(device_channel, tracing))
     calls = CallServer(
-        handlers(transactions, time_ordered_uuid),
+        handlers(transactions, meter_records, time_ordered_uuid),
         clock,
         tracing,
         max_in_flight=config.max_calls_in_flight,
     )
     return Service(
         registrations=[
-            SessionApi(sessions, remote).register,
+            SessionApi(sessions, meter_values, remote).register,
             calls.register,
         ],
         check=database.check,
         drain=[calls.drain],
-        close=[records.close, channel.close, device_channel.close, database.close],
+        close=[
+            records.close,
+            meter_records.close,
+            channel.close,
+            device_channel.close,
+            database.close,
+        ],
     )

@@ -9,7 +9,6 @@ from servicekit.pagination import Page, PageRequest, page_request, page_size
 from servicekit.parsing import Parsing
 from servicekit.resource_names import resource_id
 from servicekit.timestamps import to_datetime, to_timestamp
-from session_service.domain.meter_values import StoredMeterValue
 from session_service.domain.quarantine import QuarantineEntry
 from session_service.domain.sessions import Session, SessionFilter, SessionState
 
@@ -40,16 +39,6 @@ def list_request(request: pb.ListSessionsRequest) -> tuple[PageRequest, SessionF
             start_time_until=_time(field, request, "start_time_until"),
         )
     return page_request(size, request.page_token, "sessions", wanted), wanted
-
-
-def list_meter_values_request(
-    request: pb.ListMeterValuesRequest,
-) -> tuple[PageRequest, uuid.UUID]:
-    """Parse which page of which session's meter values is asked for."""
-    with Parsing() as field:
-        size = field("page_size", page_size, request.page_size)
-        parent = field("parent", session_id, request.parent)
-    return page_request(size, request.page_token, "meterValues", parent), parent
 
 
 def list_quarantine_request(
@@ -93,14 +82,6 @@ def to_list_response(page: Page[Session]) -> pb.ListSessionsResponse:
     )
 
 
-def to_meter_values_response(page: Page[StoredMeterValue]) -> pb.ListMeterValuesResponse:
-    """Return a page of meter values as operators see it."""
-    return pb.ListMeterValuesResponse(
-        meter_values=[_meter_value(stored) for stored in page.rows],
-        next_page_token=page.next_page_token,
-    )
-
-
 def to_quarantine_response(page: Page[QuarantineEntry]) -> pb.ListQuarantineEntriesResponse:
     """Return a page of quarantine entries as operators see it."""
     return pb.ListQuarantineEntriesResponse(
@@ -120,36 +101,6 @@ def _end(session: Session) -> pb.Session:
         meter_stop_wh=end.meter_stop,
         stop_reason=end.reason,
         stop_id_tag=f"idTags/{end.id_tag}" if end.id_tag else None,
-    )
-
-
-def _meter_value(stored: StoredMeterValue) -> pb.MeterValue:
-    value, layout = stored.meter_value, stored.meter_value.layout
-    columns = zip(
-        value.values,
-        layout.measurands,
-        layout.units,
-        layout.phases,
-        layout.locations,
-        layout.contexts,
-        layout.formats,
-        strict=True,
-    )
-    return pb.MeterValue(
-        sample_time=to_timestamp(value.sample_time),
-        receive_time=to_timestamp(stored.receive_time),
-        sampled_values=[
-            pb.SampledValue(
-                value=text,
-                measurand=measurand,
-                unit=unit,
-                phase=phase,
-                location=location,
-                context=context,
-                format=form,
-            )
-            for text, measurand, unit, phase, location, context, form in columns
-        ],
     )
 
 

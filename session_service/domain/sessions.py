@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
+from typing import NamedTuple
 
 from servicekit.errors import ErrorKind, PlatformError
 from session_service.domain.meter_values import MeterValue
@@ -274,8 +275,7 @@ class Session:
         return dataclasses.replace(self, end=end, flags=tuple(dict.fromkeys(self.flags + doubts)))
 
 
-@dataclass(frozen=True, slots=True)
-class MeterReport:
+class MeterReport(NamedTuple):
     """A MeterValues message (OCPP 1.6 6.31).
 
     Attributes:

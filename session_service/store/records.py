@@ -3,26 +3,23 @@
 from collections.abc import Sequence
 from typing import cast
 
-from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from servicekit.clock import Clock
 from servicekit.database import Database
 from servicekit.group_commit import GroupCommit
 from servicekit.ids import IdSource
 from session_service.domain.quarantine import QuarantineEntry, QuarantineReason
 from session_service.domain.sessions import (
     IdTagInfo,
-    MeterReport,
     Start,
     StartAnswer,
     StartKey,
     Stop,
 )
-from session_service.store.meter_values import report_rows, stop_rows, store_meter_values
+from session_service.store.entries import store_entries
+from session_service.store.layouts import Layouts
+from session_service.store.meter_values import stop_rows, store_meter_values
 from session_service.store.months import Months
-from session_service.store.rows import entry_row
-from session_service.store.tables import quarantine
 from session_service.store.transactions import (
     find_start,
     find_to_stop,
@@ -31,16 +28,18 @@ from session_service.store.transactions import (
     store_start,
 )
 
-Fact = Start | Stop | MeterReport | QuarantineEntry
+Fact = Start | Stop | QuarantineEntry
 Outcome = StartAnswer | IdTagInfo | None
 
 
 class PostgresRecords:
     """Keeps what charge points say in the schema of session_service."""
 
-    def __init__(self, database: Database, clock: Clock, new_id: IdSource) -> None:
-        self._database, self._new_id = database, new_id
-        self._months = Months(database, clock)
+    def __init__(
+        self, database: Database, layouts: Layouts, months: Months, new_id: IdSource
+    ) -> None:
+        self._database, self._layouts, self._months = database, layouts, months
+        self._new_id = new_id
         self._facts = GroupCommit[Fact, Outcome](self._commit)
 
     async def find_start(self, key: StartKey) -> StartAnswer | None:
@@ -55,10 +54,6 @@ class PostgresRecords:
     async def stop(self, stop: Stop) -> IdTagInfo | None:
         """Keep a stop and return what to tell about its tag."""
         return cast("IdTagInfo | None", await self._facts.submit(stop))
-
-    async def report(self, report: MeterReport) -> None:
-        """Keep meter values."""
-        await self._facts.submit(report)
 
     async def quarantine(self, entry: QuarantineEntry) -> None:
         """Keep what could not be placed."""
@@ -77,6 +72,9 @@ class PostgresRecords:
         ordered = sorted(enumerate(facts), key=lambda item: item[1].charge_point_id)
         outcomes: list[Outcome] = [None] * len(facts)
         await self._months.make()
+        await self._layouts.keep(
+            value.layout for fact in facts if isinstance(fact, Stop) for value in fact.meter_values
+        )
         async with self._database.transaction() as connection:
             batch = _Batch(connection, self._new_id)
             await lock_tags(connection, [fact for fact in facts if isinstance(fact, Start)])
@@ -95,9 +93,6 @@ class _Batch:
         self._entries: list[QuarantineEntry] = []
 
     async def store(self, fact: Fact) -> Outcome:
-        if isinstance(fact, MeterReport):
-            self._meter_rows += report_rows(fact)
-            return None
         if isinstance(fact, Start):
             return await store_start(self._connection, fact)
         if isinstance(fact, Stop):
@@ -107,10 +102,7 @@ class _Batch:
 
     async def finish(self) -> None:
         await store_meter_values(self._connection, self._meter_rows)
-        if self._entries:
-            insert = pg.insert(quarantine).on_conflict_do_nothing()
-            rows = [entry_row(entry) for entry in self._entries]
-            await self._connection.execute(insert, rows)
+        await store_entries(self._connection, self._entries)
 
     async def _stop(self, stop: Stop) -> IdTagInfo | None:
         session = await find_to_stop(self._connection, stop)

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,19 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.database import Database
-from servicekit.errors import InvalidPageToken
 from servicekit.pagination import Page, PageRequest
-from session_service.domain.meter_values import (
-    ENERGY_REGISTER,
-    MeterValue,
-    SampleLayout,
-    StoredMeterValue,
-    register_wh,
-)
+from session_service.domain.meter_values import ENERGY_REGISTER, register_wh
 from session_service.domain.quarantine import QuarantineEntry
 from session_service.domain.sessions import Session, SessionFilter, SessionState
+from session_service.store.paging import position
 from session_service.store.rows import to_entry, to_session
-from session_service.store.tables import meter_values, quarantine, sessions
+from session_service.store.tables import quarantine, sessions
 
 _LATEST_REGISTERS = sa.text(
     """
@@ -31,8 +24,9 @@ FROM unnest(CAST(:session_ids AS uuid[])) AS wanted (session_id)
 CROSS JOIN LATERAL (
     SELECT sample.number, sample.unit
     FROM meter_values AS m
+    JOIN layouts AS l USING (layout_id)
     CROSS JOIN LATERAL
-        unnest(m.measurands, m.phases, m.units, m.contexts, m.locations, m.numbers)
+        unnest(l.measurands, l.phases, l.units, l.contexts, l.locations, m.numbers)
         AS sample (measurand, phase, unit, context, location, number)
     WHERE m.session_id = wanted.session_id
         AND sample.measurand = :measurand
@@ -66,7 +60,7 @@ class PostgresSessionStore:
         order = sa.tuple_(sessions.c.create_time, sessions.c.session_id)
         query = (
             sa.select(sessions)
-            .where(*conditions, order < _position(page) if page.after else sa.true())
+            .where(*conditions, order < position(page) if page.after else sa.true())
             .order_by(sessions.c.create_time.desc(), sessions.c.session_id.desc())
             .limit(page.size + 1)
         )
@@ -74,24 +68,6 @@ class PostgresSessionStore:
             total = await connection.scalar(count)
             rows = await _read(connection, query)
         return page.page(rows, total or 0, _session_key)
-
-    async def list_meter_values(
-        self, page: PageRequest, session_id: uuid.UUID
-    ) -> Page[StoredMeterValue]:
-        """Return a page of a session's meter values by time; they are not counted."""
-        order = sa.tuple_(meter_values.c.sample_time, meter_values.c.digest)
-        query = (
-            sa.select(meter_values)
-            .where(
-                meter_values.c.session_id == session_id,
-                order > _position(page) if page.after else sa.true(),
-            )
-            .order_by(meter_values.c.sample_time, meter_values.c.digest)
-            .limit(page.size + 1)
-        )
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(query)).mappings().all()
-        return page.page([_to_meter_value(row) for row in rows], 0, _meter_value_key)
 
     async def list_quarantine(
         self, page: PageRequest, charge_point_id: str | None
@@ -104,7 +80,7 @@ class PostgresSessionStore:
         order = sa.tuple_(quarantine.c.receive_time, quarantine.c.entry_id)
         query = (
             sa.select(quarantine)
-            .where(of_charge_point, order < _position(page) if page.after else sa.true())
+            .where(of_charge_point, order < position(page) if page.after else sa.true())
             .order_by(quarantine.c.receive_time.desc(), quarantine.c.entry_id.desc())
             .limit(page.size + 1)
         )
@@ -147,45 +123,9 @@ def _conditions(wanted: SessionFilter) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _position(page: PageRequest) -> sa.Tuple:
-    """Return the sort key behind which the page begins: a time and a UUID.
-
-    Raises:
-        InvalidPageToken: The token holds something else.
-    """
-    assert page.after is not None
-    try:
-        time, key = datetime.fromisoformat(page.after[0]), uuid.UUID(page.after[1])
-    except ValueError:
-        raise InvalidPageToken("The page token is not one that this list made.") from None
-    return sa.tuple_(sa.literal(time, sa.TIMESTAMP(timezone=True)), sa.literal(key, sa.Uuid))
-
-
 def _session_key(session: Session) -> tuple[str, str]:
     return session.create_time.isoformat(), str(session.id)
 
 
-def _meter_value_key(stored: StoredMeterValue) -> tuple[str, str]:
-    return stored.meter_value.sample_time.isoformat(), stored.digest
-
-
 def _entry_key(entry: QuarantineEntry) -> tuple[str, str]:
     return entry.receive_time.isoformat(), str(entry.id)
-
-
-def _to_meter_value(row: Mapping[Any, Any]) -> StoredMeterValue:
-    layout = SampleLayout(
-        tuple(row["measurands"]),
-        tuple(row["phases"]),
-        tuple(row["units"]),
-        tuple(row["contexts"]),
-        tuple(row["locations"]),
-        tuple(row["formats"]),
-    )
-    raw = row["raw_values"] or [None] * len(row["numbers"])
-    values = tuple(
-        text if text is not None else format(number, "f")
-        for text, number in zip(raw, row["numbers"], strict=True)
-    )
-    meter_value = MeterValue(row["sample_time"], layout, values)
-    return StoredMeterValue(meter_value, row["receive_time"], str(row["digest"]))

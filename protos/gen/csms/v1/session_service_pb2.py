@@ -32,7 +32,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63sms/v1/session_service.proto\x12\x07\x63sms.v1\x1a\x19\x63sms/ocpp/v16/types.proto\x1a\x1d\x63sms/v1/command_service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x07\n\x07Session\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12!\n\x13ocpp_transaction_id\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63harge_point\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63onnector_id\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06id_tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12+\n\x05state\x18\x06 \x01(\x0e\x32\x16.csms.v1.Session.StateB\x04\xe2\x41\x01\x03\x12\"\n\x14\x61uthorization_status\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x33\n\tstop_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12<\n\x12start_receive_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12;\n\x11stop_receive_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1c\n\x0emeter_start_wh\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12 \n\rmeter_stop_wh\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12\x1c\n\tenergy_wh\x18\x0e \x01(\x03\x42\x04\xe2\x41\x01\x03H\x01\x88\x01\x01\x12\x1e\n\x0bstop_reason\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03H\x02\x88\x01\x01\x12\x1e\n\x0bstop_id_tag\x18\x10 \x01(\tB\x04\xe2\x41\x01\x03H\x03\x88\x01\x01\x12!\n\x0ereservation_id\x18\x11 \x01(\x05\x42\x04\xe2\x41\x01\x03H\x04\x88\x01\x01\x12\x13\n\x05\x66lags\x18\x12 \x03(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"E\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x13\n\x0fSTATE_COMPLETED\x10\x02:A\xea\x41>\n\x15\x63sms.voltmesh/Session\x12\x12sessions/{session}*\x08sessions2\x07sessionB\x10\n\x0e_meter_stop_whB\x0c\n\n_energy_whB\x0e\n\x0c_stop_reasonB\x0e\n\x0c_stop_id_tagB\x11\n\x0f_reservation_id\"\xb0\x01\n\nMeterValue\x12\x35\n\x0bsample_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x33\n\x0esampled_values\x18\x03 \x03(\x0b\x32\x15.csms.v1.SampledValueB\x04\xe2\x41\x01\x03\"\xaa\x01\n\x0cSampledValue\x12\x13\n\x05value\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tmeasurand\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04unit\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05phase\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08location\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63ontext\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x66ormat\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\"\xba\x02\n\x0fQuarantineEntry\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x0c\x63harge_point\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61\x63tion\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x64\x65tail\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08raw_text\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x0creceive_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:e\xea\x41\x62\n\x1d\x63sms.voltmesh/QuarantineEntry\x12\x1dquarantine/{quarantine_entry}*\x11quarantineEntries2\x0fquarantineEntry\"A\n\x11GetSessionRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63sms.voltmesh/Session\"\x9e\x02\n\x13ListSessionsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x63harge_point\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06id_tag\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12+\n\x05state\x18\x05 \x01(\x0e\x32\x16.csms.v1.Session.StateB\x04\xe2\x41\x01\x01\x12\x39\n\x0fstart_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12:\n\x10start_time_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"g\n\x14ListSessionsResponse\x12\"\n\x08sessions\x18\x01 \x03(\x0b\x32\x10.csms.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"\xb8\x02\n\x13StartSessionRequest\x12\x38\n\x0c\x63harge_point\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xfa\x41\x1b\n\x19\x63sms.voltmesh/ChargePoint\x12,\n\x06id_tag\x18\x02 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63sms.voltmesh/IdTag\x12\x1f\n\x0c\x63onnector_id\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12>\n\x10\x63harging_profile\x18\x04 \x01(\x0b\x32\x1e.csms.ocpp.v16.ChargingProfileB\x04\xe2\x41\x01\x01\x12-\n\x04wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x42\x0f\n\r_connector_id\"\x8b\x01\n\x12StopSessionRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63sms.voltmesh/Session\x12-\n\x04wait\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"{\n\x16ListMeterValuesRequest\x12.\n\x06parent\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63sms.voltmesh/Session\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"]\n\x17ListMeterValuesResponse\x12)\n\x0cmeter_values\x18\x01 \x03(\x0b\x32\x13.csms.v1.MeterValue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"m\n\x1cListQuarantineEntriesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x63harge_point\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\x82\x01\n\x1dListQuarantineEntriesResponse\x12\x34\n\x12quarantine_entries\x18\x01 \x03(\x0b\x32\x18.csms.v1.QuarantineEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x32\xe0\x05\n\x0eSessionService\x12`\n\nGetSession\x12\x1a.csms.v1.GetSessionRequest\x1a\x10.csms.v1.Session\"$\xda\x41\x04name\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=sessions/*}\x12\x61\n\x0cListSessions\x12\x1c.csms.v1.ListSessionsRequest\x1a\x1d.csms.v1.ListSessionsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/sessions\x12\x8f\x01\n\x0cStartSession\x12\x1c.csms.v1.StartSessionRequest\x1a\x10.csms.v1.Command\"O\xda\x41\x13\x63harge_point,id_tag\x82\xd3\xe4\x93\x02\x33\"./v1/{charge_point=chargePoints/*}:startSession:\x01*\x12j\n\x0bStopSession\x12\x1b.csms.v1.StopSessionRequest\x1a\x10.csms.v1.Command\",\xda\x41\x04name\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:stop:\x01*\x12\x8a\x01\n\x0fListMeterValues\x12\x1f.csms.v1.ListMeterValuesRequest\x1a .csms.v1.ListMeterValuesResponse\"4\xda\x41\x06parent\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=sessions/*}/meterValues\x12~\n\x15ListQuarantineEntries\x12%.csms.v1.ListQuarantineEntriesRequest\x1a&.csms.v1.ListQuarantineEntriesResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/quarantineb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63sms/v1/session_service.proto\x12\x07\x63sms.v1\x1a\x19\x63sms/ocpp/v16/types.proto\x1a\x1d\x63sms/v1/command_service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x07\n\x07Session\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12!\n\x13ocpp_transaction_id\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63harge_point\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63onnector_id\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06id_tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12+\n\x05state\x18\x06 \x01(\x0e\x32\x16.csms.v1.Session.StateB\x04\xe2\x41\x01\x03\x12\"\n\x14\x61uthorization_status\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x33\n\tstop_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12<\n\x12start_receive_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12;\n\x11stop_receive_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1c\n\x0emeter_start_wh\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12 \n\rmeter_stop_wh\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12\x1c\n\tenergy_wh\x18\x0e \x01(\x03\x42\x04\xe2\x41\x01\x03H\x01\x88\x01\x01\x12\x1e\n\x0bstop_reason\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03H\x02\x88\x01\x01\x12\x1e\n\x0bstop_id_tag\x18\x10 \x01(\tB\x04\xe2\x41\x01\x03H\x03\x88\x01\x01\x12!\n\x0ereservation_id\x18\x11 \x01(\x05\x42\x04\xe2\x41\x01\x03H\x04\x88\x01\x01\x12\x13\n\x05\x66lags\x18\x12 \x03(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"E\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x13\n\x0fSTATE_COMPLETED\x10\x02:A\xea\x41>\n\x15\x63sms.voltmesh/Session\x12\x12sessions/{session}*\x08sessions2\x07sessionB\x10\n\x0e_meter_stop_whB\x0c\n\n_energy_whB\x0e\n\x0c_stop_reasonB\x0e\n\x0c_stop_id_tagB\x11\n\x0f_reservation_id\"\xb8\x04\n\nMeterValue\x12\x35\n\x0bsample_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x33\n\x0esampled_values\x18\x03 \x03(\x0b\x32\x15.csms.v1.SampledValueB\x04\xe2\x41\x01\x03\x12\x15\n\x07session\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x0b\x61ttribution\x18\x05 \x01(\x0e\x32\x1f.csms.v1.MeterValue.AttributionB\x04\xe2\x41\x01\x03\x12\x15\n\x07repairs\x18\x06 \x03(\tB\x04\xe2\x41\x01\x03\x12\x17\n\traw_frame\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63onnector_id\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12&\n\x13ocpp_transaction_id\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\"\xa6\x01\n\x0b\x41ttribution\x12\x1b\n\x17\x41TTRIBUTION_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41TTRIBUTION_TRANSACTION_ID\x10\x01\x12\"\n\x1e\x41TTRIBUTION_CONNECTOR_AND_TIME\x10\x02\x12 \n\x1c\x41TTRIBUTION_STOP_TRANSACTION\x10\x03\x12\x14\n\x10\x41TTRIBUTION_NONE\x10\x04\x42\x16\n\x14_ocpp_transaction_id\"\x80\x02\n\x0cSampledValue\x12\x13\n\x05value\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tmeasurand\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04unit\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05phase\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08location\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63ontext\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x66ormat\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\traw_value\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12\x1b\n\x08raw_unit\x18\t \x01(\tB\x04\xe2\x41\x01\x03H\x01\x88\x01\x01\x42\x0c\n\n_raw_valueB\x0b\n\t_raw_unit\"\xba\x02\n\x0fQuarantineEntry\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x0c\x63harge_point\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61\x63tion\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x64\x65tail\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08raw_text\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x0creceive_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:e\xea\x41\x62\n\x1d\x63sms.voltmesh/QuarantineEntry\x12\x1dquarantine/{quarantine_entry}*\x11quarantineEntries2\x0fquarantineEntry\"A\n\x11GetSessionRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63sms.voltmesh/Session\"\x9e\x02\n\x13ListSessionsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x63harge_point\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06id_tag\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12+\n\x05state\x18\x05 \x01(\x0e\x32\x16.csms.v1.Session.StateB\x04\xe2\x41\x01\x01\x12\x39\n\x0fstart_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12:\n\x10start_time_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"g\n\x14ListSessionsResponse\x12\"\n\x08sessions\x18\x01 \x03(\x0b\x32\x10.csms.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"\xb8\x02\n\x13StartSessionRequest\x12\x38\n\x0c\x63harge_point\x18\x01 \x01(\tB\"\xe2\x41\x01\x02\xfa\x41\x1b\n\x19\x63sms.voltmesh/ChargePoint\x12,\n\x06id_tag\x18\x02 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13\x63sms.voltmesh/IdTag\x12\x1f\n\x0c\x63onnector_id\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12>\n\x10\x63harging_profile\x18\x04 \x01(\x0b\x32\x1e.csms.ocpp.v16.ChargingProfileB\x04\xe2\x41\x01\x01\x12-\n\x04wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x42\x0f\n\r_connector_id\"\x8b\x01\n\x12StopSessionRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15\x63sms.voltmesh/Session\x12-\n\x04wait\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\x9d\x02\n\x16ListMeterValuesRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xfa\x41\x03\n\x01*\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tmeasurand\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x31\n\x08interval\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"]\n\x17ListMeterValuesResponse\x12)\n\x0cmeter_values\x18\x01 \x03(\x0b\x32\x13.csms.v1.MeterValue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"m\n\x1cListQuarantineEntriesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x63harge_point\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\x82\x01\n\x1dListQuarantineEntriesResponse\x12\x34\n\x12quarantine_entries\x18\x01 \x03(\x0b\x32\x18.csms.v1.QuarantineEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x32\x98\x06\n\x0eSessionService\x12`\n\nGetSession\x12\x1a.csms.v1.GetSessionRequest\x1a\x10.csms.v1.Session\"$\xda\x41\x04name\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=sessions/*}\x12\x61\n\x0cListSessions\x12\x1c.csms.v1.ListSessionsRequest\x1a\x1d.csms.v1.ListSessionsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/sessions\x12\x8f\x01\n\x0cStartSession\x12\x1c.csms.v1.StartSessionRequest\x1a\x10.csms.v1.Command\"O\xda\x41\x13\x63harge_point,id_tag\x82\xd3\xe4\x93\x02\x33\"./v1/{charge_point=chargePoints/*}:startSession:\x01*\x12j\n\x0bStopSession\x12\x1b.csms.v1.StopSessionRequest\x1a\x10.csms.v1.Command\",\xda\x41\x04name\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{name=sessions/*}:stop:\x01*\x12\xc2\x01\n\x0fListMeterValues\x12\x1f.csms.v1.ListMeterValuesRequest\x1a .csms.v1.ListMeterValuesResponse\"l\xda\x41\x06parent\x82\xd3\xe4\x93\x02]\x12#/v1/{parent=sessions/*}/meterValuesZ6\x12\x34/v1/{parent=chargePoints/*/connectors/*}/meterValues\x12~\n\x15ListQuarantineEntries\x12%.csms.v1.ListQuarantineEntriesRequest\x1a&.csms.v1.ListQuarantineEntriesResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/quarantineb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -85,6 +85,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_METERVALUE'].fields_by_name['receive_time']._serialized_options = b'\342A\001\003'
   _globals['_METERVALUE'].fields_by_name['sampled_values']._loaded_options = None
   _globals['_METERVALUE'].fields_by_name['sampled_values']._serialized_options = b'\342A\001\003'
+  _globals['_METERVALUE'].fields_by_name['session']._loaded_options = None
+  _globals['_METERVALUE'].fields_by_name['session']._serialized_options = b'\342A\001\003'
+  _globals['_METERVALUE'].fields_by_name['attribution']._loaded_options = None
+  _globals['_METERVALUE'].fields_by_name['attribution']._serialized_options = b'\342A\001\003'
+  _globals['_METERVALUE'].fields_by_name['repairs']._loaded_options = None
+  _globals['_METERVALUE'].fields_by_name['repairs']._serialized_options = b'\342A\001\003'
+  _globals['_METERVALUE'].fields_by_name['raw_frame']._loaded_options = None
+  _globals['_METERVALUE'].fields_by_name['raw_frame']._serialized_options = b'\342A\001\003'
+  _globals['_METERVALUE'].fields_by_name['connector_id']._loaded_options = None
+  _globals['_METERVALUE'].fields_by_name['connector_id']._serialized_options = b'\342A\001\003'
+  _globals['_METERVALUE'].fields_by_name['ocpp_transaction_id']._loaded_options = None
+  _globals['_METERVALUE'].fields_by_name['ocpp_transaction_id']._serialized_options = b'\342A\001\003'
   _globals['_SAMPLEDVALUE'].fields_by_name['value']._loaded_options = None
   _globals['_SAMPLEDVALUE'].fields_by_name['value']._serialized_options = b'\342A\001\003'
   _globals['_SAMPLEDVALUE'].fields_by_name['measurand']._loaded_options = None
@@ -99,6 +111,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAMPLEDVALUE'].fields_by_name['context']._serialized_options = b'\342A\001\003'
   _globals['_SAMPLEDVALUE'].fields_by_name['format']._loaded_options = None
   _globals['_SAMPLEDVALUE'].fields_by_name['format']._serialized_options = b'\342A\001\003'
+  _globals['_SAMPLEDVALUE'].fields_by_name['raw_value']._loaded_options = None
+  _globals['_SAMPLEDVALUE'].fields_by_name['raw_value']._serialized_options = b'\342A\001\003'
+  _globals['_SAMPLEDVALUE'].fields_by_name['raw_unit']._loaded_options = None
+  _globals['_SAMPLEDVALUE'].fields_by_name['raw_unit']._serialized_options = b'\342A\001\003'
   _globals['_QUARANTINEENTRY'].fields_by_name['name']._loaded_options = None
   _globals['_QUARANTINEENTRY'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_QUARANTINEENTRY'].fields_by_name['charge_point']._loaded_options = None
@@ -150,11 +166,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOPSESSIONREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_STOPSESSIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_LISTMETERVALUESREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTMETERVALUESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\372A\027\n\025csms.voltmesh/Session'
+  _globals['_LISTMETERVALUESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\372A\003\n\001*'
   _globals['_LISTMETERVALUESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTMETERVALUESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTMETERVALUESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTMETERVALUESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_LISTMETERVALUESREQUEST'].fields_by_name['measurand']._loaded_options = None
+  _globals['_LISTMETERVALUESREQUEST'].fields_by_name['measurand']._serialized_options = b'\342A\001\001'
+  _globals['_LISTMETERVALUESREQUEST'].fields_by_name['interval']._loaded_options = None
+  _globals['_LISTMETERVALUESREQUEST'].fields_by_name['interval']._serialized_options = b'\342A\001\001'
+  _globals['_LISTMETERVALUESREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_LISTMETERVALUESREQUEST'].fields_by_name['start_time']._serialized_options = b'\342A\001\001'
+  _globals['_LISTMETERVALUESREQUEST'].fields_by_name['end_time']._loaded_options = None
+  _globals['_LISTMETERVALUESREQUEST'].fields_by_name['end_time']._serialized_options = b'\342A\001\001'
   _globals['_LISTQUARANTINEENTRIESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTQUARANTINEENTRIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTQUARANTINEENTRIESREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -170,7 +194,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SESSIONSERVICE'].methods_by_name['StopSession']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['StopSession']._serialized_options = b'\332A\004name\202\323\344\223\002\037\"\032/v1/{name=sessions/*}:stop:\001*'
   _globals['_SESSIONSERVICE'].methods_by_name['ListMeterValues']._loaded_options = None
-  _globals['_SESSIONSERVICE'].methods_by_name['ListMeterValues']._serialized_options = b'\332A\006parent\202\323\344\223\002%\022#/v1/{parent=sessions/*}/meterValues'
+  _globals['_SESSIONSERVICE'].methods_by_name['ListMeterValues']._serialized_options = b'\332A\006parent\202\323\344\223\002]\022#/v1/{parent=sessions/*}/meterValuesZ6\0224/v1/{parent=chargePoints/*/connectors/*}/meterValues'
   _globals['_SESSIONSERVICE'].methods_by_name['ListQuarantineEntries']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['ListQuarantineEntries']._serialized_options = b'\202\323\344\223\002\020\022\016/v1/quarantine'
   _globals['_SESSION']._serialized_start=281
@@ -178,29 +202,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SESSION_STATE']._serialized_start=1005
   _globals['_SESSION_STATE']._serialized_end=1074
   _globals['_METERVALUE']._serialized_start=1227
-  _globals['_METERVALUE']._serialized_end=1403
-  _globals['_SAMPLEDVALUE']._serialized_start=1406
-  _globals['_SAMPLEDVALUE']._serialized_end=1576
-  _globals['_QUARANTINEENTRY']._serialized_start=1579
-  _globals['_QUARANTINEENTRY']._serialized_end=1893
-  _globals['_GETSESSIONREQUEST']._serialized_start=1895
-  _globals['_GETSESSIONREQUEST']._serialized_end=1960
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=1963
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=2249
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=2251
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=2354
-  _globals['_STARTSESSIONREQUEST']._serialized_start=2357
-  _globals['_STARTSESSIONREQUEST']._serialized_end=2669
-  _globals['_STOPSESSIONREQUEST']._serialized_start=2672
-  _globals['_STOPSESSIONREQUEST']._serialized_end=2811
-  _globals['_LISTMETERVALUESREQUEST']._serialized_start=2813
-  _globals['_LISTMETERVALUESREQUEST']._serialized_end=2936
-  _globals['_LISTMETERVALUESRESPONSE']._serialized_start=2938
-  _globals['_LISTMETERVALUESRESPONSE']._serialized_end=3031
-  _globals['_LISTQUARANTINEENTRIESREQUEST']._serialized_start=3033
-  _globals['_LISTQUARANTINEENTRIESREQUEST']._serialized_end=3142
-  _globals['_LISTQUARANTINEENTRIESRESPONSE']._serialized_start=3145
-  _globals['_LISTQUARANTINEENTRIESRESPONSE']._serialized_end=3275
-  _globals['_SESSIONSERVICE']._serialized_start=3278
-  _globals['_SESSIONSERVICE']._serialized_end=4014
+  _globals['_METERVALUE']._serialized_end=1795
+  _globals['_METERVALUE_ATTRIBUTION']._serialized_start=1605
+  _globals['_METERVALUE_ATTRIBUTION']._serialized_end=1771
+  _globals['_SAMPLEDVALUE']._serialized_start=1798
+  _globals['_SAMPLEDVALUE']._serialized_end=2054
+  _globals['_QUARANTINEENTRY']._serialized_start=2057
+  _globals['_QUARANTINEENTRY']._serialized_end=2371
+  _globals['_GETSESSIONREQUEST']._serialized_start=2373
+  _globals['_GETSESSIONREQUEST']._serialized_end=2438
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=2441
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=2727
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=2729
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=2832
+  _globals['_STARTSESSIONREQUEST']._serialized_start=2835
+  _globals['_STARTSESSIONREQUEST']._serialized_end=3147
+  _globals['_STOPSESSIONREQUEST']._serialized_start=3150
+  _globals['_STOPSESSIONREQUEST']._serialized_end=3289
+  _globals['_LISTMETERVALUESREQUEST']._serialized_start=3292
+  _globals['_LISTMETERVALUESREQUEST']._serialized_end=3577
+  _globals['_LISTMETERVALUESRESPONSE']._serialized_start=3579
+  _globals['_LISTMETERVALUESRESPONSE']._serialized_end=3672
+  _globals['_LISTQUARANTINEENTRIESREQUEST']._serialized_start=3674
+  _globals['_LISTQUARANTINEENTRIESREQUEST']._serialized_end=3783
+  _globals['_LISTQUARANTINEENTRIESRESPONSE']._serialized_start=3786
+  _globals['_LISTQUARANTINEENTRIESRESPONSE']._serialized_end=3916
+  _globals['_SESSIONSERVICE']._serialized_start=3919
+  _globals['_SESSIONSERVICE']._serialized_end=4711
 # @@protoc_insertion_point(module_scope)

@@ -59,8 +59,9 @@ class SessionServiceStub:
     CommandService.CreateCommand does. The caller must be an operator.
     """
     ListMeterValues: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ListMeterValuesRequest, _session_service_pb2.ListMeterValuesResponse]
-    """Lists the meter values of a session in the order of their time.
+    """Lists the meter values of a session, or all of a connector, in the order of their time.
 
+    A connector shows what was measured outside of sessions too. One that is not known has none.
     Fails with NOT_FOUND / SESSION_NOT_FOUND. The caller must be an operator.
     """
     ListQuarantineEntries: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ListQuarantineEntriesRequest, _session_service_pb2.ListQuarantineEntriesResponse]
@@ -100,8 +101,9 @@ class SessionServiceAsyncStub(SessionServiceStub):
     CommandService.CreateCommand does. The caller must be an operator.
     """
     ListMeterValues: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ListMeterValuesRequest, _session_service_pb2.ListMeterValuesResponse]  # type: ignore[assignment]
-    """Lists the meter values of a session in the order of their time.
+    """Lists the meter values of a session, or all of a connector, in the order of their time.
 
+    A connector shows what was measured outside of sessions too. One that is not known has none.
     Fails with NOT_FOUND / SESSION_NOT_FOUND. The caller must be an operator.
     """
     ListQuarantineEntries: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ListQuarantineEntriesRequest, _session_service_pb2.ListQuarantineEntriesResponse]  # type: ignore[assignment]
@@ -168,8 +170,9 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_service_pb2.ListMeterValuesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_session_service_pb2.ListMeterValuesResponse, _abc.Awaitable[_session_service_pb2.ListMeterValuesResponse]]:
-        """Lists the meter values of a session in the order of their time.
+        """Lists the meter values of a session, or all of a connector, in the order of their time.
 
+        A connector shows what was measured outside of sessions too. One that is not known has none.
         Fails with NOT_FOUND / SESSION_NOT_FOUND. The caller must be an operator.
         """
 
