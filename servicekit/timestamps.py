@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def to_timestamp(time: datetime | None) -> Timestamp | None:
     """Return the message of a time; None, which leaves a field unset, for no time."""
@@ -31,6 +33,6 @@ def to_datetime(message: Timestamp) -> datetime:
         ValueError: It lies outside of the years 1 to 9999.
     """
     try:
-        return message.ToDatetime(UTC)
-    except (OverflowError, ValueError):
+        return _EPOCH + timedelta(0, message.seconds, message.nanos // 1000)
+    except OverflowError:
         raise ValueError("must be a time of the years 1 to 9999") from None

@@ -4,14 +4,19 @@ from collections.abc import Mapping
 
 from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16 import core_pb2
-from servicekit.calls.server import CallContext, Handler
+from servicekit.calls.server import AnyHandler, BatchHandler, CallContext, call_context
 from servicekit.ids import IdSource
+from session_service.convert import meter_values as convert_meter_values
 from session_service.convert import ocpp as convert
-from session_service.domain.facts import reservation_id
+from session_service.domain.facts import MeterReport, reservation_id
+from session_service.domain.quarantine import QuarantineEntry
+from session_service.ports import MeterRecords
 from session_service.use_cases import Transactions
 
 
-def handlers(transactions: Transactions, new_id: IdSource) -> Mapping[str, Handler]:
+def handlers(
+    transactions: Transactions, meter_records: MeterRecords, new_id: IdSource
+) -> Mapping[str, AnyHandler]:
     """Return the handlers of the actions that session_service owns."""
 
     async def start_transaction(
@@ -29,15 +34,11 @@ def handlers(transactions: Transactions, new_id: IdSource) -> Mapping[str, Handl
     ) -> core_pb2.StopTransactionResponse:
         return convert.to_stop_response(await transactions.stop(convert.stop(context, request)))
 
-    async def meter_values(
-        context: CallContext, request: core_pb2.MeterValuesRequest
-    ) -> core_pb2.MeterValuesResponse:
-        report = convert.report(context, request)
-        if report.meter_values:
-            await transactions.report(report)
-        elif report.receipt.is_repaired:
-            await transactions.quarantine(convert.empty_report(context, new_id))
-        return core_pb2.MeterValuesResponse()
+    def read_meter_values(call: call_pb2.Call) -> MeterReport | QuarantineEntry:
+        report = convert_meter_values.report(call)
+        if not report.meter_values and report.receipt.is_repaired:
+            return convert.empty_report(call_context(call), new_id)
+        return report
 
     async def unreadable_frame(context: CallContext, frame: call_pb2.UnreadableFrame) -> None:
         await transactions.quarantine(convert.unreadable_frame(context, frame, new_id))
@@ -45,6 +46,8 @@ def handlers(transactions: Transactions, new_id: IdSource) -> Mapping[str, Handl
     return {
         "start_transaction": start_transaction,
         "stop_transaction": stop_transaction,
-        "meter_values": meter_values,
+        "meter_values": BatchHandler(
+            read_meter_values, meter_records.report, core_pb2.MeterValuesResponse()
+        ),
         "unreadable_frame": unreadable_frame,
     }

@@ -7,9 +7,16 @@ from csms.v1 import session_service_pb2 as pb
 from csms.v1 import session_service_pb2_grpc as pb_grpc
 from servicekit.interceptors import Context
 from session_service.convert import api as convert
+from session_service.convert import api_meter_values as convert_meter_values
 from session_service.convert import quarantine as convert_quarantine
 from session_service.convert import remote as convert_remote
-from session_service.use_cases import Endings, Quarantine, RemoteControl, Sessions
+from session_service.use_cases import (
+    Endings,
+    MeterValues,
+    Quarantine,
+    RemoteControl,
+    Sessions,
+)
 
 
 class SessionApi(pb_grpc.SessionServiceServicer):
@@ -18,12 +25,13 @@ class SessionApi(pb_grpc.SessionServiceServicer):
     def __init__(
         self,
         sessions: Sessions,
+        meter_values: MeterValues,
         endings: Endings,
         quarantine: Quarantine,
         remote: RemoteControl[command_pb.Command],
     ) -> None:
-        self._sessions, self._endings = sessions, endings
-        self._quarantine, self._remote = quarantine, remote
+        self._sessions, self._meter_values = sessions, meter_values
+        self._endings, self._quarantine, self._remote = endings, quarantine, remote
 
     def register(self, server: grpc.aio.Server) -> str:
         """Add this servicer to a server and return the full name of its service."""
@@ -64,9 +72,10 @@ class SessionApi(pb_grpc.SessionServiceServicer):
     async def ListMeterValues(
         self, request: pb.ListMeterValuesRequest, context: Context
     ) -> pb.ListMeterValuesResponse:
-        """List the meter values of a session by time."""
-        page = await self._sessions.meter_values(*convert.list_meter_values_request(request))
-        return convert.to_meter_values_response(page)
+        """List the meter values of a session or a connector by time."""
+        page, wanted = convert_meter_values.list_request(request)
+        found = await self._meter_values.list(page, wanted)
+        return convert_meter_values.to_response(found, wanted)
 
     async def ListQuarantineEntries(
         self, request: pb.ListQuarantineEntriesRequest, context: Context

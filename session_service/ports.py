@@ -16,7 +16,7 @@ from session_service.domain.facts import (
     TagCheck,
 )
 from session_service.domain.flags import Flag
-from session_service.domain.meter_values import StoredMeterValue
+from session_service.domain.meter_values import MeterValueFilter, StoredMeterValue
 from session_service.domain.quarantine import QuarantineEntry, QuarantineFilter, Resolution
 from session_service.domain.remote import Order, RemoteStart
 from session_service.domain.sessions import Closing, Session, SessionFilter
@@ -43,11 +43,31 @@ class Records(Protocol):
     async def stop(self, stop: Stop) -> IdTagInfo | None:
         """Keep a stop and return what to tell about its tag; for a repeat, as the first time."""
 
-    async def report(self, report: MeterReport) -> None:
-        """Keep the meter values that are not there yet, each with the session it belongs to."""
-
     async def quarantine(self, entry: QuarantineEntry) -> None:
         """Keep what could not be placed, once."""
+
+
+class MeterRecords(Protocol):
+    """Keeps what charge points measure."""
+
+    async def report(
+        self, messages: Sequence[MeterReport | QuarantineEntry]
+    ) -> Sequence[Exception | None]:
+        """Keep the meter values that are not there yet, each with the session it belongs to.
+
+        An entry stands in the place of a report of which nothing could be read. Returns when each
+        message is durable or refused: for each None, or what went wrong with it.
+
+        Raises:
+            QueueFull: Too much waits to be stored.
+        """
+
+
+class MeterValueStore(Protocol):
+    """Shows meter values."""
+
+    async def list(self, page: PageRequest, wanted: MeterValueFilter) -> Page[StoredMeterValue]:
+        """Return a page of meter values by time; they are not counted."""
 
 
 class SessionStore(Protocol):
@@ -58,11 +78,6 @@ class SessionStore(Protocol):
 
     async def list(self, page: PageRequest, wanted: SessionFilter) -> Page[Session]:
         """Return a page of sessions, newest first."""
-
-    async def list_meter_values(
-        self, page: PageRequest, session_id: uuid.UUID
-    ) -> Page[StoredMeterValue]:
-        """Return a page of a session's meter values by time; they are not counted."""
 
 
 class EndingStore(Protocol):

@@ -16,10 +16,21 @@ from session_service.config import Config
 from session_service.domain.silence import Patience
 from session_service.grpc_api import SessionApi
 from session_service.store.endings import PostgresEndings
+from session_service.store.layouts import Layouts
+from session_service.store.meter_value_reader import PostgresMeterValueStore
+from session_service.store.meter_values import PostgresMeterValues
+from session_service.store.months import Months
 from session_service.store.quarantine import PostgresQuarantine
 from session_service.store.records import PostgresRecords
 from session_service.store.sessions import PostgresSessionStore
-from session_service.use_cases import Endings, Quarantine, RemoteControl, Sessions, Transactions
+from session_service.use_cases import (
+    Endings,
+    MeterValues,
+    Quarantine,
+    RemoteControl,
+    Sessions,
+    Transactions,
+)
 
 SCHEMA = "session"
 
@@ -35,7 +46,9 @@ def build(config: Config, tracing: Tracing) -> Service:
     )
     channel = open_channel(config.auth_address)
     device_channel = open_channel(config.device_address)
-    records = PostgresRecords(database, clock, time_ordered_uuid)
+    layouts, months = Layouts(database), Months(database, clock)
+    records = PostgresRecords(database, layouts, months, time_ordered_uuid)
+    meter_records = PostgresMeterValues(database, layouts, months)
     transactions = Transactions(
         records, AuthorizationClient(channel, tracing), clock, time_ordered_uuid
     )
@@ -50,19 +63,27 @@ def build(config: Config, tracing: Tracing) -> Service:
     )
     quarantine = Quarantine(PostgresQuarantine(database, time_ordered_uuid), clock)
     tending = Periodic("tend_sessions", endings.tend, config.tend_interval_s).started()
+    meter_values = MeterValues(sessions, PostgresMeterValueStore(database))
     remote = RemoteControl(sessions, CommandClient(device_channel, tracing))
     calls = CallServer(
-        handlers(transactions, time_ordered_uuid),
+        handlers(transactions, meter_records, time_ordered_uuid),
         clock,
         tracing,
         max_in_flight=config.max_calls_in_flight,
     )
     return Service(
         registrations=[
-            SessionApi(sessions, endings, quarantine, remote).register,
+            SessionApi(sessions, meter_values, endings, quarantine, remote).register,
             calls.register,
         ],
         check=database.check,
         drain=[calls.drain],
-        close=[tending.close, records.close, channel.close, device_channel.close, database.close],
+        close=[
+            tending.close,
+            records.close,
+            meter_records.close,
+            channel.close,
+            device_channel.close,
+            database.close,
+        ],
     )

@@ -1,25 +1,36 @@
 """A service's half of `CallService.Exchange`."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import grpc
 import structlog
 from google.protobuf.message import Message
 
 from csms.gateway.v1 import call_pb2, call_pb2_grpc
+from servicekit.calls.stream import Send, Stream
 from servicekit.clock import Clock
 from servicekit.errors import ActionNotSupported, InternalError, PlatformError
 from servicekit.status import to_status
 from servicekit.telemetry import SpanKind, Tracing
+from servicekit.timestamps import to_datetime
 
 log = structlog.get_logger()
 
-MAX_BATCH = 256
+Item = TypeVar("Item")
+
 _RETRY_MARGIN_S = 2.0
 """An answer needs this much time to reach the charge point before it gives up."""
 
@@ -39,13 +50,35 @@ class CallContext:
 Handler = Callable[[CallContext, Any], Awaitable[Message | None]]
 """Returns the response to a charge point's request, or None to confirm a gateway's report."""
 
+
+@dataclass(frozen=True)
+class BatchHandler(Generic[Item]):
+    """Handles calls of one action together: all of them that one message of the stream brought.
+
+    For actions that come by the thousand and whose response is always the same: a task and a
+    context for each call would cost more than what is done with it.
+
+    Attributes:
+        read: Returns what a call says; what it raises is the answer to that call alone.
+        keep: Returns when all items are durable or refused: for each None, or what went wrong. An
+            item that failed because the database is away is given again later.
+        response: What a call is answered whose item is durable.
+    """
+
+    read: Callable[[call_pb2.Call], Item]
+    keep: Callable[[Sequence[Item]], Awaitable[Sequence[Exception | None]]]
+    response: Message
+
+
+AnyHandler: TypeAlias = "Handler | BatchHandler[Any]"
+
 ExchangeContext: TypeAlias = (
     "grpc.aio.ServicerContext[call_pb2.ExchangeRequest, call_pb2.ExchangeResponse]"
 )
 
 
 class CallServer(call_pb2_grpc.CallServiceServicer):
-    """Runs a handler for each call and answers in batches.
+    """Runs a handler for each call, or for all calls of an action together, and answers in batches.
 
     A gateway sends the next call of a charge point when the one before is answered, so calls of one
     charge point are handled in order and those of different charge points at the same time. While
@@ -60,7 +93,7 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
 
     def __init__(
         self,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, AnyHandler],
         clock: Clock,
         tracing: Tracing,
         *,
@@ -68,7 +101,7 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
     ) -> None:
         self._handlers, self._clock, self._tracing = handlers, clock, tracing
         self._max_in_flight = max_in_flight
-        self._streams: set[_Stream] = set()
+        self._streams: set[Stream] = set()
         self._draining = False
 
     def register(self, server: grpc.aio.Server) -> str:
@@ -84,7 +117,7 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
         """Serve one gateway until its stream ends or this service stops."""
         if self._draining:  # a gateway comes back at once: the stream is for the next process
             await context.abort(grpc.StatusCode.UNAVAILABLE, "The service stops; try again.")
-        stream = _Stream(self._answer, self._max_in_flight)
+        stream = Stream(self._jobs, self._max_in_flight)
         self._streams.add(stream)
         try:
             async for answers in stream.batches(request_iterator):
@@ -100,21 +133,71 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
             stream.stop_reading()
         await asyncio.gather(*(stream.ended.wait() for stream in streams))
 
-    async def _answer(self, call: call_pb2.Call) -> call_pb2.Answer:
-        name, payload = _payload(call)
+    def _jobs(
+        self, calls: Sequence[call_pb2.Call], send: Send
+    ) -> Iterator[Coroutine[Any, Any, None]]:
+        together: dict[str, list[call_pb2.Call]] = {}
+        for call in calls:
+            name, payload = _payload(call)
+            if isinstance(self._handlers.get(name), BatchHandler):
+                together.setdefault(name, []).append(call)
+            else:
+                yield self._answer(call, name, payload, send)
+        for name, batch in together.items():
+            yield self._answer_together(name, batch, send)
+
+    async def _answer(self, call: call_pb2.Call, name: str, payload: Message, send: Send) -> None:
         try:
             response = await self._traced(call, name, self._handler(name), payload)
-            return _succeeded(call.sequence, name, response)
-        except PlatformError as error:
-            return self._failed(call, name, error)
-        except Exception:
-            log.exception("call_failed", action=name, **_identity(call))
-            defect = InternalError("An internal error occurred; it has been logged.")
-            return call_pb2.Answer(sequence=call.sequence, error=to_status(defect))
+            answer = _succeeded(call.sequence, name, response)
+        except Exception as error:
+            answer = self._failed(call, name, error)
+        send([answer])
+
+    async def _answer_together(self, name: str, calls: Sequence[call_pb2.Call], send: Send) -> None:
+        handler = self._handlers[name]
+        assert isinstance(handler, BatchHandler)
+        with ExitStack() as spans:
+            waiting = []
+            for call in calls:
+                if call.traceparent:
+                    spans.enter_context(self._span(call, name))
+                try:
+                    waiting.append((call, handler.read(call)))
+                except Exception as error:
+                    send([self._failed(call, name, error)])
+            await self._keep(name, handler, waiting, send)
+
+    async def _keep(
+        self,
+        name: str,
+        handler: BatchHandler[Item],
+        waiting: Sequence[tuple[call_pb2.Call, Item]],
+        send: Send,
+    ) -> None:
+        """Have items kept until each is durable or refused, and answer each as soon as it is."""
+        succeeded = _pattern(name, handler.response)
+        while waiting:
+            again: list[tuple[call_pb2.Call, Item]] = []
+            answers = []
+            pause = 0.0
+            outcomes = await _outcomes(handler, [item for _, item in waiting])
+            for (call, item), error in zip(waiting, outcomes, strict=True):
+                if error is None:
+                    answers.append(_copy(succeeded, call.sequence))
+                elif (delay := self._retry_delay(call, error)) is None:
+                    answers.append(self._failed(call, name, error))
+                else:
+                    again.append((call, item))
+                    pause = max(pause, delay)
+            send(answers)
+            waiting = again
+            if waiting:
+                await asyncio.sleep(pause)
 
     def _handler(self, name: str) -> Handler:
         handler = self._handlers.get(name)
-        if handler is None:
+        if handler is None or isinstance(handler, BatchHandler):
             raise ActionNotSupported(
                 f"This service does not own {name or 'an unknown call'}.", action=name
             )
@@ -123,17 +206,20 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
     async def _traced(
         self, call: call_pb2.Call, name: str, handler: Handler, payload: Message
     ) -> Message | None:
-        context = _context(call)
+        context = call_context(call)
         if not call.traceparent:
             return await self._persistent(call, lambda: handler(context, payload))
-        with self._tracing.span(
+        with self._span(call, name):
+            return await self._persistent(call, lambda: handler(context, payload))
+
+    def _span(self, call: call_pb2.Call, name: str) -> AbstractContextManager[str]:
+        return self._tracing.span(
             name,
             parent=call.traceparent,
             kind=SpanKind.SERVER,
             charge_point=call.charge_point_id,
             message_id=call.message_id,
-        ):
-            return await self._persistent(call, lambda: handler(context, payload))
+        )
 
     async def _persistent(
         self, call: call_pb2.Call, attempt: Callable[[], Awaitable[Message | None]]
@@ -142,87 +228,54 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
             try:
                 return await attempt()
             except PlatformError as error:
-                delay = error.retry_after.total_seconds() if error.retry_after else None
-                if delay is None or self._time_left(call) < delay + _RETRY_MARGIN_S:
+                delay = self._retry_delay(call, error)
+                if delay is None:
                     raise
             await asyncio.sleep(delay)
 
-    def _time_left(self, call: call_pb2.Call) -> float:
+    def _retry_delay(self, call: call_pb2.Call, error: Exception) -> float | None:
+        """Return in how many seconds a call is to be tried again; None: it has failed."""
+        if not isinstance(error, PlatformError) or error.retry_after is None:
+            return None
+        delay = error.retry_after.total_seconds()
         expire = call.expire_time.seconds + call.expire_time.nanos / 1e9
-        return expire - self._clock.now().timestamp()
+        left = expire - self._clock.now().timestamp()
+        return delay if left >= delay + _RETRY_MARGIN_S else None
 
-    def _failed(self, call: call_pb2.Call, name: str, error: PlatformError) -> call_pb2.Answer:
-        log.warning(
-            "call_refused",
-            action=name,
-            reason=error.reason,
-            error=error.message,
-            **_identity(call),
-        )
+    def _failed(self, call: call_pb2.Call, name: str, error: Exception) -> call_pb2.Answer:
+        if isinstance(error, PlatformError):
+            log.warning(
+                "call_refused",
+                action=name,
+                reason=error.reason,
+                error=error.message,
+                **_identity(call),
+            )
+        else:
+            log.error("call_failed", action=name, exc_info=error, **_identity(call))
+            error = InternalError("An internal error occurred; it has been logged.")
         return call_pb2.Answer(sequence=call.sequence, error=to_status(error))
 
 
-class _Stream:
-    """One gateway's stream: a reader that starts calls, and the answers in batches."""
+def call_context(call: call_pb2.Call) -> CallContext:
+    """Return what is known about a call beside its payload."""
+    return CallContext(
+        call.charge_point_id,
+        call.connection_id,
+        call.message_id,
+        to_datetime(call.receive_time),
+        tuple(call.repairs),
+        call.raw_frame,
+    )
 
-    def __init__(
-        self, answer: Callable[[call_pb2.Call], Awaitable[call_pb2.Answer]], max_in_flight: int
-    ) -> None:
-        self._answer = answer
-        self._room = asyncio.Semaphore(max_in_flight)
-        self._running: set[asyncio.Task[None]] = set()
-        self._ready: deque[call_pb2.Answer] = deque()
-        self._wake = asyncio.Event()
-        self._reader: asyncio.Task[None] | None = None
-        self.ended = asyncio.Event()
 
-    async def batches(
-        self, requests: AsyncIterator[call_pb2.ExchangeRequest]
-    ) -> AsyncIterator[list[call_pb2.Answer]]:
-        """Yield answers as they become ready, until all that was read is answered."""
-        self._reader = asyncio.create_task(self._read(requests))
-        self._reader.add_done_callback(self._reader_ended)
-        try:
-            while self._running or self._ready or not self._reader.done():
-                await self._wake.wait()
-                self._wake.clear()
-                while self._ready:
-                    yield self._next_batch()
-        finally:
-            self._reader.cancel()
-            self.ended.set()
-
-    def stop_reading(self) -> None:
-        """Take no more calls; those that were read are still answered."""
-        if self._reader is not None:
-            self._reader.cancel()
-
-    def _reader_ended(self, reader: asyncio.Task[None]) -> None:
-        if not reader.cancelled() and (error := reader.exception()) is not None:
-            log.warning("call_stream_unreadable", error=str(error))
-        self._wake.set()
-
-    def _next_batch(self) -> list[call_pb2.Answer]:
-        """Take answers; an answer that the gateway does not fetch keeps its place in the room."""
-        batch = [self._ready.popleft() for _ in range(min(len(self._ready), MAX_BATCH))]
-        for _ in batch:
-            self._room.release()
-        return batch
-
-    async def _read(self, requests: AsyncIterator[call_pb2.ExchangeRequest]) -> None:
-        async for request in requests:
-            for call in request.calls:
-                await self._room.acquire()
-                self._running.add(asyncio.create_task(self._run(call)))
-
-    async def _run(self, call: call_pb2.Call) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        try:
-            self._ready.append(await self._answer(call))
-        finally:
-            self._running.discard(task)
-            self._wake.set()
+async def _outcomes(
+    handler: BatchHandler[Item], items: Sequence[Item]
+) -> Sequence[Exception | None]:
+    try:
+        return await handler.keep(items)
+    except Exception as error:
+        return [error] * len(items)
 
 
 def _payload(call: call_pb2.Call) -> tuple[str, Message]:
@@ -233,17 +286,6 @@ def _payload(call: call_pb2.Call) -> tuple[str, Message]:
         carrier = call.request
         name = call.request.WhichOneof("request") or ""
     return name, getattr(carrier, name) if name else carrier
-
-
-def _context(call: call_pb2.Call) -> CallContext:
-    return CallContext(
-        call.charge_point_id,
-        call.connection_id,
-        call.message_id,
-        call.receive_time.ToDatetime(UTC),
-        tuple(call.repairs),
-        call.raw_frame,
-    )
 
 
 def _identity(call: call_pb2.Call) -> dict[str, str]:
@@ -259,4 +301,15 @@ def _succeeded(sequence: int, name: str, response: Message | None) -> call_pb2.A
         return call_pb2.Answer(sequence=sequence, report_stored=call_pb2.ReportStored())
     answer = call_pb2.Answer(sequence=sequence)
     getattr(answer.response, name).CopyFrom(response)
+    return answer
+
+
+def _pattern(name: str, response: Message) -> bytes:
+    """Return an answer as bytes, but for its sequence."""
+    return _succeeded(0, name, response).SerializeToString()
+
+
+def _copy(pattern: bytes, sequence: int) -> call_pb2.Answer:
+    answer = call_pb2.Answer.FromString(pattern)
+    answer.sequence = sequence
     return answer

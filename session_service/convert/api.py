@@ -10,7 +10,6 @@ from servicekit.pagination import Page, PageRequest, page_request, page_size
 from servicekit.parsing import Parsing
 from servicekit.timestamps import to_datetime, to_duration, to_timestamp
 from session_service.convert.names import SESSIONS, charge_point_id, comment, id_tag, session_id
-from session_service.domain.meter_values import StoredMeterValue
 from session_service.domain.sessions import Closing, Session, SessionFilter, SessionState, Source
 
 REQUESTER = "x-requester"
@@ -69,16 +68,6 @@ def requester(metadata: Metadata) -> str:
     return str(dict(metadata).get(REQUESTER, ""))
 
 
-def list_meter_values_request(
-    request: pb.ListMeterValuesRequest,
-) -> tuple[PageRequest, uuid.UUID]:
-    """Parse which page of which session's meter values is asked for."""
-    with Parsing() as field:
-        size = field("page_size", page_size, request.page_size)
-        parent = field("parent", session_id, request.parent)
-    return page_request(size, request.page_token, "meterValues", parent), parent
-
-
 def to_message(session: Session) -> pb.Session:
     """Return the session as operators see it."""
     message = pb.Session(
@@ -113,14 +102,6 @@ def to_list_response(page: Page[Session]) -> pb.ListSessionsResponse:
     )
 
 
-def to_meter_values_response(page: Page[StoredMeterValue]) -> pb.ListMeterValuesResponse:
-    """Return a page of meter values as operators see it."""
-    return pb.ListMeterValuesResponse(
-        meter_values=[_meter_value(stored) for stored in page.rows],
-        next_page_token=page.next_page_token,
-    )
-
-
 def _end(session: Session) -> pb.Session:
     end = session.end
     if end is None:
@@ -134,36 +115,6 @@ def _end(session: Session) -> pb.Session:
         stop_source=_SOURCE[end.source],
         close_comment=end.comment,
         closed_by=end.closed_by,
-    )
-
-
-def _meter_value(stored: StoredMeterValue) -> pb.MeterValue:
-    value, layout = stored.meter_value, stored.meter_value.layout
-    columns = zip(
-        value.values,
-        layout.measurands,
-        layout.units,
-        layout.phases,
-        layout.locations,
-        layout.contexts,
-        layout.formats,
-        strict=True,
-    )
-    return pb.MeterValue(
-        sample_time=to_timestamp(value.sample_time),
-        receive_time=to_timestamp(stored.receive_time),
-        sampled_values=[
-            pb.SampledValue(
-                value=text,
-                measurand=measurand,
-                unit=unit,
-                phase=phase,
-                location=location,
-                context=context,
-                format=form,
-            )
-            for text, measurand, unit, phase, location, context, form in columns
-        ],
     )
 
 

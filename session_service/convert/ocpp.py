@@ -1,44 +1,34 @@
 """Between the charge points' messages and the domain."""
 
-import functools
 import hashlib
 import uuid
-from collections.abc import Iterable
 
 from google.protobuf.message import Message
 
 from csms.gateway.v1 import authorization_pb2, call_pb2
 from csms.ocpp.v16 import core_pb2, types_pb2
-from servicekit.calls.server import CallContext
+from servicekit.calls.server import CallContext, call_context
 from servicekit.ids import IdSource
 from servicekit.timestamps import to_datetime, to_timestamp
+from session_service.convert.meter_values import meter_values
 from session_service.convert.words import ocpp_json, words
 from session_service.domain.facts import (
     AuthorizationStatus,
     IdTagInfo,
-    MeterReport,
     Receipt,
     StartAnswer,
     StartKey,
     Stop,
     TagCheck,
 )
-from session_service.domain.meter_values import MeterValue, SampleLayout, default_unit
 from session_service.domain.quarantine import QuarantineEntry, QuarantineReason
 
 _REASON = words(core_pb2.Reason.DESCRIPTOR)
-_MEASURAND = words(types_pb2.Measurand.DESCRIPTOR)
-_PHASE = words(types_pb2.Phase.DESCRIPTOR)
-_UNIT = words(types_pb2.UnitOfMeasure.DESCRIPTOR)
-_CONTEXT = words(types_pb2.ReadingContext.DESCRIPTOR)
-_LOCATION = words(types_pb2.Location.DESCRIPTOR)
-_FORMAT = words(types_pb2.ValueFormat.DESCRIPTOR)
 _STATUS = {
     AuthorizationStatus(word): types_pb2.AuthorizationStatus.ValueType(number)
     for number, word in words(types_pb2.AuthorizationStatus.DESCRIPTOR).items()
 }
 _STATUS_OF = {number: status for status, number in _STATUS.items()}
-_LAYOUTS = 4096
 
 
 def receipt(context: CallContext) -> Receipt:
@@ -73,33 +63,14 @@ def stop(context: CallContext, request: core_pb2.StopTransactionRequest) -> Stop
         time=reported,
         id_tag=_kept(request.id_tag) if request.HasField("id_tag") else None,
         reason=_REASON[request.reason] if request.HasField("reason") else None,
-        meter_values=_meter_values(request.transaction_data),
+        meter_values=meter_values(request.transaction_data),
     )
 
 
 def kept_stop(message: bytes) -> Stop:
     """Read a stop that was kept until its start would come."""
     call = call_pb2.Call.FromString(message)
-    context = CallContext(
-        call.charge_point_id,
-        call.connection_id,
-        call.message_id,
-        to_datetime(call.receive_time),
-        tuple(call.repairs),
-        call.raw_frame,
-    )
-    return stop(context, call.request.stop_transaction)
-
-
-def report(context: CallContext, request: core_pb2.MeterValuesRequest) -> MeterReport:
-    """Return a message of meter values, without those that hold no sample."""
-    return MeterReport(
-        context.charge_point_id,
-        request.connector_id,
-        request.transaction_id if request.HasField("transaction_id") else None,
-        receipt(context),
-        _meter_values(request.meter_value),
-    )
+    return stop(call_context(call), call.request.stop_transaction)
 
 
 def empty_report(context: CallContext, new_id: IdSource) -> QuarantineEntry:
@@ -162,37 +133,6 @@ def _to_id_tag_info(info: IdTagInfo) -> types_pb2.IdTagInfo:
         expiry_date=to_timestamp(info.expire_time),
         parent_id_tag=info.parent,
         status=_STATUS[info.status],
-    )
-
-
-def _meter_values(messages: Iterable[types_pb2.MeterValue]) -> tuple[MeterValue, ...]:
-    return tuple([_meter_value(message) for message in messages if message.sampled_value])
-
-
-def _meter_value(message: types_pb2.MeterValue) -> MeterValue:
-    samples = message.sampled_value
-    layout = _layout(
-        tuple([(s.measurand, s.phase, s.unit, s.context, s.location, s.format) for s in samples])
-    )
-    return MeterValue(to_datetime(message.timestamp), layout, tuple([s.value for s in samples]))
-
-
-@functools.lru_cache(_LAYOUTS)
-def _layout(samples: tuple[tuple[int, int, int, int, int, int], ...]) -> SampleLayout:
-    """Return the layout of samples; 0 stands for what was absent (defaults: OCPP 1.6 7.43)."""
-    measurands = [_MEASURAND.get(sample[0], "Energy.Active.Import.Register") for sample in samples]
-    return SampleLayout(
-        tuple(measurands),
-        tuple([_PHASE.get(sample[1]) for sample in samples]),
-        tuple(
-            [
-                _UNIT.get(sample[2]) or default_unit(measurand)
-                for sample, measurand in zip(samples, measurands, strict=True)
-            ]
-        ),
-        tuple([_CONTEXT.get(sample[3], "Sample.Periodic") for sample in samples]),
-        tuple([_LOCATION.get(sample[4], "Outlet") for sample in samples]),
-        tuple([_FORMAT.get(sample[5], "Raw") for sample in samples]),
     )
 
 

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from session_service.domain.flags import Flag, words
 from session_service.domain.meter_values import MeterValue
@@ -170,8 +171,7 @@ class Stop:
         return not 0 < self.transaction_id <= _INT32_MAX
 
 
-@dataclass(frozen=True, slots=True)
-class MeterReport:
+class MeterReport(NamedTuple):
     """A MeterValues message (OCPP 1.6 6.31).
 
     Attributes:

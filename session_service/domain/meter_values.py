@@ -4,14 +4,34 @@ A charge point repeats the same pattern of measurands, phases and units with eve
 pattern is one shared object, the layout, and a message only adds the values.
 """
 
+import enum
 import re
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+from session_service.domain.units import Conversion, conversion
 
 ENERGY_REGISTER = "Energy.Active.Import.Register"
 SIGNED = "SignedData"
+TRANSACTION_BEGIN = "Transaction.Begin"
+TRANSACTION_END = "Transaction.End"
+
+
+class Attribution(enum.Enum):
+    """How the session of a meter value was found."""
+
+    TRANSACTION_ID = "TRANSACTION_ID"
+    """It names the transaction of the session."""
+    CONNECTOR_AND_TIME = "CONNECTOR_AND_TIME"
+    """It names none that is right, and one session of the connector covers its time."""
+    STOP_TRANSACTION = "STOP_TRANSACTION"
+    """It came with the stop of the session."""
+    NONE = "NONE"
+    """It belongs to no session that is known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +40,10 @@ class SampleLayout:
 
     Attributes:
         phases: None: the sum of all phases, or no phase.
-        units: None: not known.
+        units: What the values are kept in; None: not known.
+        raw_units: As sent, where values are kept in another unit; None elsewhere.
+        conversions: What makes values of `units` out of those of `raw_units`; empty: no unit
+            of this layout is changed.
     """
 
     measurands: tuple[str, ...]
@@ -29,10 +52,21 @@ class SampleLayout:
     contexts: tuple[str, ...]
     locations: tuple[str, ...]
     formats: tuple[str, ...]
+    raw_units: tuple[str | None, ...]
+    conversions: tuple[Conversion | None, ...]
+
+    @property
+    def sent_units(self) -> tuple[str | None, ...]:
+        """The units as they were sent."""
+        return tuple([raw or unit for raw, unit in zip(self.raw_units, self.units, strict=True)])
+
+    @property
+    def frames_transaction(self) -> bool:
+        """Whether a sample was taken at the begin or the end of a transaction, as it says."""
+        return TRANSACTION_BEGIN in self.contexts or TRANSACTION_END in self.contexts
 
 
-@dataclass(frozen=True, slots=True)
-class MeterValue:
+class MeterValue(NamedTuple):
     """What a meter showed at one time (OCPP 1.6 7.33).
 
     Attributes:
@@ -47,11 +81,71 @@ class MeterValue:
 
 @dataclass(frozen=True)
 class StoredMeterValue:
-    """A meter value as it was kept."""
+    """A meter value as it was kept.
+
+    Attributes:
+        transaction_id: As it was sent; None: none was sent.
+        repairs: The repair rules that were applied to its message.
+        raw_frame: The message as it was sent, when rules were applied; beside its first value only.
+    """
 
     meter_value: MeterValue
     receive_time: datetime
     digest: str
+    connector_id: int
+    transaction_id: int | None
+    session_id: uuid.UUID | None
+    attribution: Attribution
+    repairs: tuple[str, ...]
+    raw_frame: str
+
+
+MeterValueParent = uuid.UUID | tuple[str, int]
+"""A session; or a charge point and the number of a connector."""
+
+
+@dataclass(frozen=True)
+class MeterValueFilter:
+    """Which meter values a list shows.
+
+    Attributes:
+        measurand: Keeps the samples of one measurand, and the meter values that have some.
+        interval: Keeps the last meter value of each interval, counted from 1970-01-01T00:00Z.
+        start_time: Keeps what was measured at this time or later.
+        end_time: Keeps what was measured before this time.
+    """
+
+    parent: MeterValueParent
+    measurand: str | None = None
+    interval: timedelta | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+
+def sample_layout(
+    *,
+    measurands: Sequence[str],
+    phases: Sequence[str | None],
+    sent_units: Sequence[str | None],
+    contexts: Sequence[str],
+    locations: Sequence[str],
+    formats: Sequence[str],
+) -> SampleLayout:
+    """Return the layout of samples, with what is to be done with their units decided."""
+    conversions = [
+        None if kind == SIGNED else conversion(measurand, unit)
+        for measurand, unit, kind in zip(measurands, sent_units, formats, strict=True)
+    ]
+    return SampleLayout(
+        tuple(measurands),
+        tuple(phases),
+        tuple([c.unit if c else unit for c, unit in zip(conversions, sent_units, strict=True)]),
+        tuple(contexts),
+        tuple(locations),
+        tuple(formats),
+        tuple([unit if c else None for c, unit in zip(conversions, sent_units, strict=True)]),
+        tuple(conversions) if any(conversions) else (),
+    )
 
 
 def default_unit(measurand: str) -> str | None:
@@ -60,7 +154,10 @@ def default_unit(measurand: str) -> str | None:
 
 
 def numbers(layout: SampleLayout, values: Sequence[str]) -> Sequence[str | None]:
-    """Return the values as PostgreSQL's `numeric` can hold them; None for what is no number."""
+    """Return the values, in the units that were sent, as PostgreSQL's `numeric` can hold them.
+
+    None stands for what is no number.
+    """
     joined = ",".join(values)
     plain = _PLAIN_LIST.fullmatch(joined) and joined.count(",") == len(values) - 1
     if plain and SIGNED not in layout.formats:
@@ -69,6 +166,22 @@ def numbers(layout: SampleLayout, values: Sequence[str]) -> Sequence[str | None]
         None if kind == SIGNED else number(value)
         for kind, value in zip(layout.formats, values, strict=True)
     ]
+
+
+def converted(layout: SampleLayout, sent: Sequence[str | None]) -> Sequence[str | None]:
+    """Return numbers, as `numbers` made them, in the units that are kept."""
+    if not layout.conversions:
+        return sent
+    return [
+        text if text is None or how is None else _plain(how.apply(Decimal(text)))
+        for text, how in zip(sent, layout.conversions, strict=True)
+    ]
+
+
+def kept_numbers(meter_value: MeterValue) -> Sequence[str | None]:
+    """Return the values in the units of the layout; None for what is no number."""
+    layout = meter_value.layout
+    return converted(layout, numbers(layout, meter_value.values))
 
 
 def number(text: str) -> str | None:
@@ -85,12 +198,16 @@ def number(text: str) -> str | None:
     _, _, exponent = value.as_tuple()
     if not -_MAX_DIGITS <= int(exponent) <= _MAX_DIGITS or value.adjusted() > _MAX_DIGITS:
         return None
-    return format(abs(value) if value.is_zero() else value, "f")
+    return _plain(value)
 
 
 def register_wh(value: Decimal, unit: str | None) -> Decimal:
     """Return an energy register in Wh."""
     return value * 1000 if unit == "kWh" else value
+
+
+def _plain(value: Decimal) -> str:
+    return format(abs(value) if value.is_zero() else value, "f")
 
 
 _MAX_DIGITS = 30

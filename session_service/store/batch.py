@@ -2,17 +2,15 @@
 
 from datetime import datetime
 
-from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.ids import IdSource
-from session_service.domain.facts import IdTagInfo, MeterReport, Start, StartAnswer, Stop
+from session_service.domain.facts import IdTagInfo, Start, StartAnswer, Stop
 from session_service.domain.quarantine import QuarantineEntry, QuarantineReason, Resolution
 from session_service.domain.sessions import Session
-from session_service.store.meter_values import report_rows, stop_rows, store_meter_values
+from session_service.store.entries import store_entries
+from session_service.store.meter_values import stop_rows, store_meter_values
 from session_service.store.orphans import keep_orphan, orphan_of, settle
-from session_service.store.rows import entry_row
-from session_service.store.tables import quarantine
 from session_service.store.transactions import (
     find_ended_by,
     find_named,
@@ -22,7 +20,7 @@ from session_service.store.transactions import (
     store_start,
 )
 
-Fact = Start | Stop | MeterReport | QuarantineEntry
+Fact = Start | Stop | QuarantineEntry
 Outcome = StartAnswer | IdTagInfo | None
 
 _MATCHED = "Its start came later, and the session ended by this stop."
@@ -38,9 +36,6 @@ class Batch:
 
     async def store(self, fact: Fact) -> Outcome:
         """Keep a fact and return what its charge point is told."""
-        if isinstance(fact, MeterReport):
-            self._meter_rows += report_rows(fact)
-            return None
         if isinstance(fact, Start):
             return await self._start(fact)
         if isinstance(fact, Stop):
@@ -56,10 +51,7 @@ class Batch:
     async def finish(self) -> None:
         """Store what was collected: many rows, few statements."""
         await store_meter_values(self._connection, self._meter_rows)
-        if self._entries:
-            insert = pg.insert(quarantine).on_conflict_do_nothing()
-            rows = [entry_row(entry) for entry in self._entries]
-            await self._connection.execute(insert, rows)
+        await store_entries(self._connection, self._entries)
 
     async def _start(self, start: Start) -> StartAnswer:
         answer, session = await store_start(self._connection, start)

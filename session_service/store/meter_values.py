@@ -4,13 +4,22 @@ import functools
 import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import NamedTuple
 
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from servicekit.database import Database
+from servicekit.group_commit import GroupCommit
 from session_service.domain.facts import MeterReport, Receipt, Stop
-from session_service.domain.meter_values import MeterValue, SampleLayout, numbers
+from session_service.domain.meter_values import MeterValue, SampleLayout, converted, numbers
+from session_service.domain.quarantine import QuarantineEntry
 from session_service.domain.sessions import Session
+from session_service.store.entries import store_entries
+from session_service.store.layouts import CACHED, Layouts, layout_id, sent_text
+from session_service.store.months import Months
 
 _CREATE = """
 CREATE TEMPORARY TABLE incoming_meter_values (
@@ -23,55 +32,114 @@ CREATE TEMPORARY TABLE incoming_meter_values (
     raw_frame text,
     sample_time timestamptz,
     digest uuid,
-    measurands text[],
-    phases text[],
-    units text[],
-    contexts text[],
-    locations text[],
-    formats text[],
+    layout_id uuid,
+    frames_transaction boolean,
     numbers numeric[],
     raw_values text[]
 ) ON COMMIT DELETE ROWS
 """
 _COPY = "COPY incoming_meter_values FROM STDIN"
-# A value belongs to the session that its transaction id names, unless that has ended at another
-# time; with an id that names none, to the one session that runs on the connector.
+# A transaction id is good when its session runs, or covers the time of the value, or has ended
+# without a word of the charge point and without another after it on the connector, or when the value says that it was taken at an end of the
+# transaction: some come after the stop. Only a value without a good id is looked up by its
+# connector, by two indexes: among what runs, and among what has ended later than the value.
 _KEEP = """
 INSERT INTO meter_values (
-    charge_point_id, connector_id, reported_transaction_id, session_id, receive_time, repairs,
-    raw_frame, sample_time, digest, measurands, phases, units, contexts, locations, formats,
-    numbers, raw_values
+    sample_time, receive_time, digest, layout_id, session_id, reported_transaction_id,
+    connector_id, charge_point_id, attribution, numbers, raw_values, repairs, raw_frame
 )
 SELECT
-    i.charge_point_id, i.connector_id, i.reported_transaction_id,
-    CASE
-        WHEN i.session_id IS NOT NULL THEN i.session_id
-        WHEN named.session_id IS NULL THEN running.session_id
-        WHEN named.stop_receive_time IS NULL
-            OR i.sample_time BETWEEN named.start_time AND named.stop_time
-        THEN named.session_id
-    END,
-    i.receive_time, i.repairs, i.raw_frame, i.sample_time, i.digest, i.measurands, i.phases,
-    i.units, i.contexts, i.locations, i.formats, i.numbers, i.raw_values
-FROM incoming_meter_values AS i
-LEFT JOIN sessions AS named
-    ON named.transaction_id = i.reported_transaction_id
-    AND named.charge_point_id = i.charge_point_id
-LEFT JOIN LATERAL (
-    SELECT (array_agg(s.session_id))[1] AS session_id
-    FROM sessions AS s
-    WHERE named.session_id IS NULL
-        AND s.charge_point_id = i.charge_point_id
-        AND s.connector_id = i.connector_id
-        AND s.stop_receive_time IS NULL
-        AND s.start_time <= i.sample_time
-    HAVING count(*) = 1
-) AS running ON TRUE
+    sample_time, receive_time, digest, layout_id, owner, reported_transaction_id,
+    connector_id, charge_point_id,
+    coalesce(known, CASE WHEN owner IS NULL THEN 'NONE' ELSE 'CONNECTOR_AND_TIME' END),
+    numbers, raw_values, repairs, raw_frame
+FROM (
+    SELECT
+        i.*,
+        CASE
+            WHEN i.session_id IS NOT NULL THEN 'STOP_TRANSACTION'
+            WHEN judged.good THEN 'TRANSACTION_ID'
+        END AS known,
+        CASE
+            WHEN i.session_id IS NOT NULL THEN i.session_id
+            WHEN judged.good THEN named.session_id
+            WHEN i.connector_id > 0 THEN (
+                SELECT (array_agg(covering.session_id))[1]
+                FROM (
+                    SELECT s.session_id
+                    FROM sessions AS s
+                    WHERE s.charge_point_id = i.charge_point_id
+                        AND s.connector_id = i.connector_id
+                        AND s.stop_receive_time IS NULL
+                        AND s.start_time <= i.sample_time
+                    UNION ALL
+                    SELECT s.session_id
+                    FROM sessions AS s
+                    WHERE s.charge_point_id = i.charge_point_id
+                        AND s.connector_id = i.connector_id
+                        AND s.stop_receive_time IS NOT NULL
+                        AND s.stop_time >= i.sample_time
+                        AND s.start_time <= i.sample_time
+                ) AS covering
+                HAVING count(*) = 1
+            )
+        END AS owner
+    FROM incoming_meter_values AS i
+    LEFT JOIN sessions AS named
+        ON named.transaction_id = i.reported_transaction_id
+        AND named.charge_point_id = i.charge_point_id
+        AND i.reported_transaction_id > 0
+    CROSS JOIN LATERAL (
+        SELECT named.session_id IS NOT NULL
+            AND (
+                named.stop_receive_time IS NULL
+                OR i.sample_time BETWEEN named.start_time AND named.stop_time
+                OR i.frames_transaction
+                OR named.stop_source IN ('INFERRED', 'OPERATOR')
+                AND NOT named.flags @> '{STOP_MISSING_NEXT_START}'
+            ) AS good
+    ) AS judged
+) AS attributed
 ON CONFLICT DO NOTHING
 """
 _PREPARED = "session_service.incoming_meter_values"
-_LAYOUTS = 4096
 _NULL = "\\N"
+_NO_EVIDENCE = f"{_NULL}\t{_NULL}"
+
+
+Message = MeterReport | QuarantineEntry
+
+
+class PostgresMeterValues:
+    """Keeps what charge points measure in the schema of session_service."""
+
+    def __init__(self, database: Database, layouts: Layouts, months: Months) -> None:
+        self._database, self._layouts, self._months = database, layouts, months
+        self._messages = GroupCommit[Message, None](self._commit)
+
+    async def report(self, messages: Sequence[Message]) -> Sequence[Exception | None]:
+        """Keep meter values; return for each message what went wrong with it."""
+        return await self._messages.submit_all(messages)
+
+    async def close(self) -> None:
+        """Wait until all that was submitted is stored."""
+        await self._messages.close()
+
+    async def _commit(self, messages: Sequence[Message]) -> Sequence[None]:
+        """Store messages in one transaction.
+
+        Rows come in the order of the charge points, so that two replicas of this service do not
+        wait for each other.
+        """
+        ordered = sorted(messages, key=attrgetter("charge_point_id"))
+        reports = [message for message in ordered if isinstance(message, MeterReport)]
+        entries = [message for message in ordered if isinstance(message, QuarantineEntry)]
+        await self._months.make()
+        await self._layouts.keep({value.layout for each in reports for value in each.meter_values})
+        async with self._database.transaction() as connection:
+            await store_meter_values(connection, chain.from_iterable(map(report_rows, reports)))
+            await store_entries(connection, entries)
+        return [None] * len(messages)
 
 
 def report_rows(report: MeterReport) -> list[str]:
@@ -88,7 +156,10 @@ def stop_rows(stop: Stop, session: Session) -> list[str]:
 
 
 async def store_meter_values(connection: AsyncConnection, rows: Iterable[str]) -> None:
-    """Keep the values that are not there yet, each with the session that it belongs to."""
+    """Keep the values that are not there yet, each with the session that it belongs to.
+
+    Their layouts are there already.
+    """
     text = "".join(rows)
     if not text:
         return
@@ -128,44 +199,54 @@ def _rows(
     rows = []
     for meter_value in meter_values:
         rows.append(f"{head}{evidence}\t{_row(meter_value)}\n")
-        evidence = f"{_NULL}\t{_NULL}"  # the frame stands beside its first value only
+        evidence = _NO_EVIDENCE  # the frame stands beside its first value only
     return rows
 
 
+class _Rendered(NamedTuple):
+    """What the rows of a layout have in common.
+
+    Attributes:
+        digest: Has seen what was sent beside the values.
+        columns: The name of the layout and whether its values frame a transaction.
+    """
+
+    digest: "hashlib.blake2b"
+    columns: str
+
+
+@functools.lru_cache(CACHED)
+def _rendered(layout: SampleLayout) -> _Rendered:
+    digest = hashlib.blake2b(f"{sent_text(layout)}\t".encode(), digest_size=16)
+    return _Rendered(digest, f"{layout_id(layout)}\t{layout.frames_transaction}")
+
+
 def _row(meter_value: MeterValue) -> str:
-    content = f"{_layout(meter_value.layout)}\t{_values(meter_value)}"
-    digest = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
-    return f"{meter_value.sample_time.isoformat()}\t{digest}\t{content}"
+    """Write a meter value; the digest is that of the values as sent, in the units that were sent.
+
+    So it is the same as it was before units were converted.
+    """
+    sample_time, layout, values = meter_value
+    seen, columns = _rendered(layout)
+    sent = numbers(layout, values)
+    said = _values(values, sent)
+    digest = seen.copy()
+    digest.update(said.encode())
+    kept = _values(values, converted(layout, sent)) if layout.conversions else said
+    return f"{sample_time.isoformat()}\t{digest.hexdigest()}\t{columns}\t{kept}"
 
 
-@functools.lru_cache(_LAYOUTS)
-def _layout(layout: SampleLayout) -> str:
-    columns = (
-        layout.measurands,
-        layout.phases,
-        layout.units,
-        layout.contexts,
-        layout.locations,
-        layout.formats,
-    )
-    return "\t".join("{" + ",".join(word or "NULL" for word in column) + "}" for column in columns)
-
-
-def _values(meter_value: MeterValue) -> str:
-    plain = numbers(meter_value.layout, meter_value.values)
-    if plain is meter_value.values:
-        return "{" + ",".join(meter_value.values) + "}\t" + _NULL
-    raw = [
-        None if text == number else text
-        for text, number in zip(meter_value.values, plain, strict=True)
-    ]
+def _values(texts: Sequence[str], plain: Sequence[str | None]) -> str:
+    if plain is texts:
+        return "{" + ",".join(texts) + "}\t" + _NULL
+    raw = [None if text == number else text for text, number in zip(texts, plain, strict=True)]
     elements = "{" + ",".join(number or "NULL" for number in plain) + "}"
     return f"{elements}\t{_NULL if not any(text is not None for text in raw) else _array(raw)}"
 
 
 def _evidence(receipt: Receipt) -> str:
     if not receipt.raw_frame:
-        return f"{_NULL}\t{_NULL}"
+        return _NO_EVIDENCE
     return f"{_array(receipt.repairs)}\t{_escaped(receipt.raw_frame)}"
 
 

@@ -1,4 +1,4 @@
-"""Where a page of rows begins."""
+"""Where a page begins."""
 
 import uuid
 from datetime import datetime

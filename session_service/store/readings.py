@@ -16,8 +16,9 @@ FROM unnest(CAST(:session_ids AS uuid[])) AS wanted (session_id)
 CROSS JOIN LATERAL (
     SELECT m.sample_time, sample.number, sample.unit
     FROM meter_values AS m
+    JOIN layouts AS l USING (layout_id)
     CROSS JOIN LATERAL
-        unnest(m.measurands, m.phases, m.units, m.contexts, m.locations, m.numbers)
+        unnest(l.measurands, l.phases, l.units, l.contexts, l.locations, m.numbers)
         AS sample (measurand, phase, unit, context, location, number)
     WHERE m.session_id = wanted.session_id
         AND sample.measurand = :measurand

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import cast
 
-from servicekit.clock import Clock
 from servicekit.database import Database
 from servicekit.group_commit import GroupCommit
 from servicekit.ids import IdSource
 from session_service.domain.facts import (
     IdTagInfo,
-    MeterReport,
     Start,
     StartAnswer,
     StartKey,
@@ -17,6 +15,7 @@ from session_service.domain.facts import (
 )
 from session_service.domain.quarantine import QuarantineEntry
 from session_service.store.batch import Batch, Fact, Outcome
+from session_service.store.layouts import Layouts
 from session_service.store.months import Months
 from session_service.store.transactions import find_start, lock_tags
 
@@ -24,9 +23,11 @@ from session_service.store.transactions import find_start, lock_tags
 class PostgresRecords:
     """Keeps what charge points say in the schema of session_service."""
 
-    def __init__(self, database: Database, clock: Clock, new_id: IdSource) -> None:
-        self._database, self._new_id = database, new_id
-        self._months = Months(database, clock)
+    def __init__(
+        self, database: Database, layouts: Layouts, months: Months, new_id: IdSource
+    ) -> None:
+        self._database, self._layouts, self._months = database, layouts, months
+        self._new_id = new_id
         self._facts = GroupCommit[Fact, Outcome](self._commit)
 
     async def find_start(self, key: StartKey) -> StartAnswer | None:
@@ -41,10 +42,6 @@ class PostgresRecords:
     async def stop(self, stop: Stop) -> IdTagInfo | None:
         """Keep a stop and return what to tell about its tag."""
         return cast("IdTagInfo | None", await self._facts.submit(stop))
-
-    async def report(self, report: MeterReport) -> None:
-        """Keep meter values."""
-        await self._facts.submit(report)
 
     async def quarantine(self, entry: QuarantineEntry) -> None:
         """Keep what could not be placed."""
@@ -63,6 +60,9 @@ class PostgresRecords:
         ordered = sorted(enumerate(facts), key=lambda item: item[1].charge_point_id)
         outcomes: list[Outcome] = [None] * len(facts)
         await self._months.make()
+        await self._layouts.keep(
+            value.layout for fact in facts if isinstance(fact, Stop) for value in fact.meter_values
+        )
         async with self._database.transaction() as connection:
             batch = Batch(connection, self._new_id)
             await lock_tags(connection, [fact for fact in facts if isinstance(fact, Start)])

@@ -1,7 +1,7 @@
 """Shows what was kept."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,12 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.database import Database
 from servicekit.pagination import Page, PageRequest
-from session_service.domain.meter_values import MeterValue, SampleLayout, StoredMeterValue
 from session_service.domain.sessions import Session, SessionFilter, SessionState
 from session_service.store.paging import position
 from session_service.store.readings import latest_readings
 from session_service.store.rows import to_session
-from session_service.store.tables import meter_values, sessions
+from session_service.store.tables import sessions
 
 
 class PostgresSessionStore:
@@ -46,24 +45,6 @@ class PostgresSessionStore:
             rows = await _read(connection, query)
         return page.page(rows, total or 0, _session_key)
 
-    async def list_meter_values(
-        self, page: PageRequest, session_id: uuid.UUID
-    ) -> Page[StoredMeterValue]:
-        """Return a page of a session's meter values by time; they are not counted."""
-        order = sa.tuple_(meter_values.c.sample_time, meter_values.c.digest)
-        query = (
-            sa.select(meter_values)
-            .where(
-                meter_values.c.session_id == session_id,
-                order > position(page) if page.after else sa.true(),
-            )
-            .order_by(meter_values.c.sample_time, meter_values.c.digest)
-            .limit(page.size + 1)
-        )
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(query)).mappings().all()
-        return page.page([_to_meter_value(row) for row in rows], 0, _meter_value_key)
-
 
 async def _read(connection: AsyncConnection, query: sa.Select[Any]) -> Sequence[Session]:
     """Read sessions, and the newest register of those that run."""
@@ -92,25 +73,3 @@ def _conditions(wanted: SessionFilter) -> list[sa.ColumnElement[bool]]:
 
 def _session_key(session: Session) -> tuple[str, str]:
     return session.create_time.isoformat(), str(session.id)
-
-
-def _meter_value_key(stored: StoredMeterValue) -> tuple[str, str]:
-    return stored.meter_value.sample_time.isoformat(), stored.digest
-
-
-def _to_meter_value(row: Mapping[Any, Any]) -> StoredMeterValue:
-    layout = SampleLayout(
-        tuple(row["measurands"]),
-        tuple(row["phases"]),
-        tuple(row["units"]),
-        tuple(row["contexts"]),
-        tuple(row["locations"]),
-        tuple(row["formats"]),
-    )
-    raw = row["raw_values"] or [None] * len(row["numbers"])
-    values = tuple(
-        text if text is not None else format(number, "f")
-        for text, number in zip(raw, row["numbers"], strict=True)
-    )
-    meter_value = MeterValue(row["sample_time"], layout, values)
-    return StoredMeterValue(meter_value, row["receive_time"], str(row["digest"]))

@@ -45,22 +45,31 @@ sessions = sa.Table(
     sa.Column("create_time", _TIME, nullable=False),
 )
 
-meter_values = sa.Table(
-    "meter_values",
+layouts = sa.Table(
+    "layouts",
     metadata,
-    sa.Column("charge_point_id", sa.Text, nullable=False),
-    sa.Column("connector_id", sa.Integer, nullable=False),
-    sa.Column("sample_time", _TIME, nullable=False),
-    sa.Column("digest", sa.Uuid, nullable=False),
-    sa.Column("receive_time", _TIME, nullable=False),
-    sa.Column("session_id", sa.Uuid),
-    sa.Column("reported_transaction_id", sa.BigInteger),
+    sa.Column("layout_id", sa.Uuid, primary_key=True),
     sa.Column("measurands", _TEXTS, nullable=False),
     sa.Column("phases", _TEXTS, nullable=False),
     sa.Column("units", _TEXTS, nullable=False),
     sa.Column("contexts", _TEXTS, nullable=False),
     sa.Column("locations", _TEXTS, nullable=False),
     sa.Column("formats", _TEXTS, nullable=False),
+    sa.Column("raw_units", _TEXTS, nullable=False),
+)
+
+meter_values = sa.Table(
+    "meter_values",
+    metadata,
+    sa.Column("sample_time", _TIME, nullable=False),
+    sa.Column("receive_time", _TIME, nullable=False),
+    sa.Column("digest", sa.Uuid, nullable=False),
+    sa.Column("layout_id", sa.Uuid, nullable=False),
+    sa.Column("session_id", sa.Uuid),
+    sa.Column("reported_transaction_id", sa.BigInteger),
+    sa.Column("connector_id", sa.Integer, nullable=False),
+    sa.Column("charge_point_id", sa.Text, nullable=False),
+    sa.Column("attribution", sa.Text, nullable=False),
     sa.Column("numbers", pg.ARRAY(sa.Numeric), nullable=False),
     sa.Column("raw_values", _TEXTS),
     sa.Column("repairs", _TEXTS),

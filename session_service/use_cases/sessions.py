@@ -3,7 +3,6 @@
 import uuid
 
 from servicekit.pagination import Page, PageRequest
-from session_service.domain.meter_values import StoredMeterValue
 from session_service.domain.sessions import Session, SessionFilter, SessionNotFound
 from session_service.ports import SessionStore
 
@@ -28,14 +27,3 @@ class Sessions:
     async def list(self, page: PageRequest, wanted: SessionFilter) -> Page[Session]:
         """Return a page of sessions, newest first."""
         return await self._store.list(page, wanted)
-
-    async def meter_values(
-        self, page: PageRequest, session_id: uuid.UUID
-    ) -> Page[StoredMeterValue]:
-        """Return a page of a session's meter values, by time.
-
-        Raises:
-            SessionNotFound: There is no session with this id.
-        """
-        await self.get(session_id)
-        return await self._store.list_meter_values(page, session_id)

@@ -9,7 +9,6 @@ from servicekit.errors import ServiceUnavailable
 from servicekit.ids import IdSource
 from session_service.domain.facts import (
     IdTagInfo,
-    MeterReport,
     Receipt,
     Start,
     StartAnswer,
@@ -63,10 +62,6 @@ class Transactions:
             info = await self._info(stop.id_tag, stop.charge_point_id)
             stop = dataclasses.replace(stop, id_tag_info=info)
         return await self._records.stop(stop)
-
-    async def report(self, report: MeterReport) -> None:
-        """Keep meter values."""
-        await self._records.report(report)
 
     async def quarantine(self, entry: QuarantineEntry) -> None:
         """Keep what could not be placed."""

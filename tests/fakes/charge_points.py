@@ -8,11 +8,10 @@ from typing import Any
 import grpc
 
 from csms.v1 import charge_point_service_pb2 as pb
-from csms.v1 import charge_point_service_pb2_grpc as pb_grpc
 from servicekit.timestamps import to_timestamp
 
 
-class FakeChargePoints(pb_grpc.ChargePointServiceServicer):
+class FakeChargePoints:
     """Shows the charge points that a test has let boot; nothing else of ChargePointService."""
 
     def __init__(self) -> None:
@@ -24,10 +23,19 @@ class FakeChargePoints(pb_grpc.ChargePointServiceServicer):
         at = to_timestamp(time)
         self._charge_points[name] = pb.ChargePoint(name=name, last_boot_time=at, last_seen_time=at)
 
-    async def GetChargePoint(
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """Return what a server needs."""
+        getting = grpc.unary_unary_rpc_method_handler(
+            self._get,
+            request_deserializer=pb.GetChargePointRequest.FromString,
+            response_serializer=pb.ChargePoint.SerializeToString,
+        )
+        name = pb.DESCRIPTOR.services_by_name["ChargePointService"].full_name
+        return grpc.method_handlers_generic_handler(name, {"GetChargePoint": getting})
+
+    async def _get(
         self, request: pb.GetChargePointRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ChargePoint:
-        """Return a charge point that has booted."""
         if request.name not in self._charge_points:
             await context.abort(grpc.StatusCode.NOT_FOUND, "There is no such charge point.")
         return self._charge_points[request.name]
@@ -39,7 +47,7 @@ async def serving_charge_points(
 ) -> AsyncIterator[None]:
     """Serve for the length of the block."""
     server = grpc.aio.server()
-    pb_grpc.add_ChargePointServiceServicer_to_server(charge_points, server)
+    server.add_generic_rpc_handlers([charge_points.handlers()])
     server.add_insecure_port(address)
     await server.start()
     yield

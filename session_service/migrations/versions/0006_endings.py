@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0006"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
@@ -28,7 +28,6 @@ def downgrade() -> None:
 
 _SESSIONS = """
 ALTER TABLE sessions
-    ADD COLUMN IF NOT EXISTS stop_source text, -- null: it runs, or was stopped by its charge point
     ADD COLUMN stop_comment text,
     ADD COLUMN closed_by text;
 CREATE INDEX sessions_inferred ON sessions (stop_receive_time) WHERE stop_source = 'INFERRED';

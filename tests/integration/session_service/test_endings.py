@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import grpc
 import pytest
@@ -92,7 +93,7 @@ async def test_stop_by_a_tag_of_the_same_group_is_right(platform: Platform) -> N
     }
 
 
-async def close(platform: Platform, session: pb.Session, **values: object) -> pb.Session:
+async def close(platform: Platform, session: pb.Session, **values: Any) -> pb.Session:
     request = pb.CloseSessionRequest(name=session.name, **values)
     return await platform.sessions.CloseSession(request, metadata=(("x-requester", "anna"),))
 

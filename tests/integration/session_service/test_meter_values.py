@@ -40,7 +40,7 @@ async def shown(platform: Platform) -> list[str]:
     return [value.sampled_values[0].value for value in values]
 
 
-async def test_values_are_shown_as_sent_with_the_defaults_of_ocpp(platform: Platform) -> None:
+async def test_values_are_shown_with_the_defaults_of_ocpp(platform: Platform) -> None:
     transaction_id = (await platform.gateway.start()).transaction_id
     samples = [
         SAMPLE(value="1000.10"),
@@ -69,13 +69,16 @@ async def test_values_are_shown_as_sent_with_the_defaults_of_ocpp(platform: Plat
         for s in value.sampled_values
     ] == [
         ("1000.10", *register),
-        ("-0", "Voltage", "", "L1-N", "Inlet", "Transaction.Begin", "Raw"),
+        ("0", "Voltage", "", "L1-N", "Inlet", "Transaction.Begin", "Raw"),
         ('AF"\\\t{}\\u0000,NULL', *register[:-1], "SignedData"),
         ("12", "SoC", "W", "", "Outlet", "Sample.Periodic", "Raw"),
-        ("1e3", *register),
+        ("1000", *register),
         ("", *register),
         ("1,5", *register),
     ]
+    raw = [s.raw_value if s.HasField("raw_value") else None for s in value.sampled_values]
+    assert raw == [None, "-0", None, None, "1e3", None, None]
+    assert not any(s.HasField("raw_unit") for s in value.sampled_values)
 
 
 async def test_values_are_kept_once_however_often_they_are_sent(

@@ -322,9 +322,62 @@ class MeterValue(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Attribution:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _AttributionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[MeterValue._Attribution.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ATTRIBUTION_UNSPECIFIED: MeterValue._Attribution.ValueType  # 0
+        """Is never sent."""
+        ATTRIBUTION_TRANSACTION_ID: MeterValue._Attribution.ValueType  # 1
+        """Found by the transaction id that was sent."""
+        ATTRIBUTION_CONNECTOR_AND_TIME: MeterValue._Attribution.ValueType  # 2
+        """Found as the only session that the connector had at the time. No transaction id was sent, or
+        one that names no session of the charge point, or one whose session had ended before.
+        """
+        ATTRIBUTION_STOP_TRANSACTION: MeterValue._Attribution.ValueType  # 3
+        """Came with the StopTransaction of the session."""
+        ATTRIBUTION_NONE: MeterValue._Attribution.ValueType  # 4
+        """Belongs to no session that is known."""
+
+    class Attribution(_Attribution, metaclass=_AttributionEnumTypeWrapper):
+        """Tells how the session of a meter value was found."""
+
+    ATTRIBUTION_UNSPECIFIED: MeterValue.Attribution.ValueType  # 0
+    """Is never sent."""
+    ATTRIBUTION_TRANSACTION_ID: MeterValue.Attribution.ValueType  # 1
+    """Found by the transaction id that was sent."""
+    ATTRIBUTION_CONNECTOR_AND_TIME: MeterValue.Attribution.ValueType  # 2
+    """Found as the only session that the connector had at the time. No transaction id was sent, or
+    one that names no session of the charge point, or one whose session had ended before.
+    """
+    ATTRIBUTION_STOP_TRANSACTION: MeterValue.Attribution.ValueType  # 3
+    """Came with the StopTransaction of the session."""
+    ATTRIBUTION_NONE: MeterValue.Attribution.ValueType  # 4
+    """Belongs to no session that is known."""
+
     SAMPLE_TIME_FIELD_NUMBER: _builtins.int
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
     SAMPLED_VALUES_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    ATTRIBUTION_FIELD_NUMBER: _builtins.int
+    REPAIRS_FIELD_NUMBER: _builtins.int
+    RAW_FRAME_FIELD_NUMBER: _builtins.int
+    CONNECTOR_ID_FIELD_NUMBER: _builtins.int
+    OCPP_TRANSACTION_ID_FIELD_NUMBER: _builtins.int
+    session: _builtins.str
+    """Names the session that it belongs to: `sessions/{session}`; empty: none."""
+    attribution: Global___MeterValue.Attribution.ValueType
+    """Tells how the session was found."""
+    raw_frame: _builtins.str
+    """Holds the message that brought it, as it was sent. Only where it had to be repaired, and beside
+    the first meter value of the message; empty otherwise.
+    """
+    connector_id: _builtins.int
+    """Holds the number of the connector; 0: the charge point as a whole."""
+    ocpp_transaction_id: _builtins.int
+    """Holds the transaction id as it was sent, whatever it means; absent when none was sent."""
     @_builtins.property
     def sample_time(self) -> _timestamp_pb2.Timestamp:
         """Tells when the values were taken, by the clock of the charge point."""
@@ -337,18 +390,32 @@ class MeterValue(_message.Message):
     def sampled_values(self) -> _containers.RepeatedCompositeFieldContainer[Global___SampledValue]:
         """Lists the values."""
 
+    @_builtins.property
+    def repairs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names the repair rules that were applied to the message that brought it, in order; only where
+        `raw_frame` stands.
+        """
+
     def __init__(
         self,
         *,
         sample_time: _timestamp_pb2.Timestamp | None = ...,
         receive_time: _timestamp_pb2.Timestamp | None = ...,
         sampled_values: _abc.Iterable[Global___SampledValue] | None = ...,
+        session: _builtins.str = ...,
+        attribution: Global___MeterValue.Attribution.ValueType = ...,
+        repairs: _abc.Iterable[_builtins.str] | None = ...,
+        raw_frame: _builtins.str = ...,
+        connector_id: _builtins.int = ...,
+        ocpp_transaction_id: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["receive_time", b"receive_time", "sample_time", b"sample_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ocpp_transaction_id", b"_ocpp_transaction_id", "ocpp_transaction_id", b"ocpp_transaction_id", "receive_time", b"receive_time", "sample_time", b"sample_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["receive_time", b"receive_time", "sample_time", b"sample_time", "sampled_values", b"sampled_values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ocpp_transaction_id", b"_ocpp_transaction_id", "attribution", b"attribution", "connector_id", b"connector_id", "ocpp_transaction_id", b"ocpp_transaction_id", "raw_frame", b"raw_frame", "receive_time", b"receive_time", "repairs", b"repairs", "sample_time", b"sample_time", "sampled_values", b"sampled_values", "session", b"session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__ocpp_transaction_id: _TypeAlias = _typing.Literal["ocpp_transaction_id"]  # noqa: Y015
+    _WhichOneofArgType__ocpp_transaction_id: _TypeAlias = _typing.Literal["_ocpp_transaction_id", b"_ocpp_transaction_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ocpp_transaction_id) -> _WhichOneofReturnType__ocpp_transaction_id | None: ...
 
 Global___MeterValue: _TypeAlias = MeterValue  # noqa: Y015
 
@@ -365,12 +432,18 @@ class SampledValue(_message.Message):
     LOCATION_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    RAW_VALUE_FIELD_NUMBER: _builtins.int
+    RAW_UNIT_FIELD_NUMBER: _builtins.int
     value: _builtins.str
-    """Holds the value as text: a decimal number, or signed data."""
+    """Holds the value as text: a decimal number in the unit that `unit` names; signed data, or what is
+    no number, as it was sent.
+    """
     measurand: _builtins.str
     """Tells what was measured, such as `Energy.Active.Import.Register`."""
     unit: _builtins.str
-    """Holds the unit, such as `Wh`; empty where it is not known."""
+    """Holds the unit; empty where it is not known. Energy is in `Wh` and `varh`, power in `W`, `VA` and
+    `var`, temperature in `Celsius`, whatever was sent.
+    """
     phase: _builtins.str
     """Names the phase, such as `L1-N`; empty: the sum, or no phase."""
     location: _builtins.str
@@ -379,6 +452,10 @@ class SampledValue(_message.Message):
     """Tells why it was measured, such as `Sample.Periodic`."""
     format: _builtins.str
     """Tells how the value is written: `Raw` or `SignedData`."""
+    raw_value: _builtins.str
+    """Holds the value as it was sent; absent where it is `value`."""
+    raw_unit: _builtins.str
+    """Holds the unit as it was sent; absent where it is `unit`."""
     def __init__(
         self,
         *,
@@ -389,12 +466,21 @@ class SampledValue(_message.Message):
         location: _builtins.str = ...,
         context: _builtins.str = ...,
         format: _builtins.str = ...,
+        raw_value: _builtins.str | None = ...,
+        raw_unit: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_raw_unit", b"_raw_unit", "_raw_value", b"_raw_value", "raw_unit", b"raw_unit", "raw_value", b"raw_value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "format", b"format", "location", b"location", "measurand", b"measurand", "phase", b"phase", "unit", b"unit", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_raw_unit", b"_raw_unit", "_raw_value", b"_raw_value", "context", b"context", "format", b"format", "location", b"location", "measurand", b"measurand", "phase", b"phase", "raw_unit", b"raw_unit", "raw_value", b"raw_value", "unit", b"unit", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__raw_unit: _TypeAlias = _typing.Literal["raw_unit"]  # noqa: Y015
+    _WhichOneofArgType__raw_unit: _TypeAlias = _typing.Literal["_raw_unit", b"_raw_unit"]  # noqa: Y015
+    _WhichOneofReturnType__raw_value: _TypeAlias = _typing.Literal["raw_value"]  # noqa: Y015
+    _WhichOneofArgType__raw_value: _TypeAlias = _typing.Literal["_raw_value", b"_raw_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__raw_unit) -> _WhichOneofReturnType__raw_unit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__raw_value) -> _WhichOneofReturnType__raw_value | None: ...
 
 Global___SampledValue: _TypeAlias = SampledValue  # noqa: Y015
 
@@ -732,22 +818,51 @@ class ListMeterValuesRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MEASURAND_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """Names the session: `sessions/{session}`."""
+    """Names the session, `sessions/{session}`, or the connector,
+    `chargePoints/{charge_point}/connectors/{connector}`; connector 0 stands for the charge point as a
+    whole.
+    """
     page_size: _builtins.int
     """Limits the page: 1 to 1000; 0 means 50, more than 1000 means 1000."""
     page_token: _builtins.str
-    """Continues a list: the `next_page_token` of the page before, with the same parent."""
+    """Continues a list: the `next_page_token` of the page before, with the same parent and filters."""
+    measurand: _builtins.str
+    """Keeps the samples of one measurand, in OCPP's word such as `Power.Active.Import` (Measurand, OCPP
+    1.6 7.31), and the meter values that have some; empty: all.
+    """
+    @_builtins.property
+    def interval(self) -> _duration_pb2.Duration:
+        """Keeps one meter value of each interval, the last. Full seconds, from 1 second to 1
+        day; intervals are counted from 1970-01-01T00:00:00Z. Absent: all.
+        """
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Keeps what was measured at this time or later, by the clock of the charge point."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Keeps what was measured before this time."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        measurand: _builtins.str = ...,
+        interval: _duration_pb2.Duration | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "interval", b"interval", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "interval", b"interval", "measurand", b"measurand", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -140,8 +140,9 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMeterValues(self, request, context):
-        """Lists the meter values of a session in the order of their time.
+        """Lists the meter values of a session, or all of a connector, in the order of their time.
 
+        A connector shows what was measured outside of sessions too. One that is not known has none.
         Fails with NOT_FOUND / SESSION_NOT_FOUND. The caller must be an operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -67,8 +67,9 @@ class SessionServiceStub:
     the end. The caller must be an operator.
     """
     ListMeterValues: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ListMeterValuesRequest, _session_service_pb2.ListMeterValuesResponse]
-    """Lists the meter values of a session in the order of their time.
+    """Lists the meter values of a session, or all of a connector, in the order of their time.
 
+    A connector shows what was measured outside of sessions too. One that is not known has none.
     Fails with NOT_FOUND / SESSION_NOT_FOUND. The caller must be an operator.
     """
     ListQuarantineEntries: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ListQuarantineEntriesRequest, _session_service_pb2.ListQuarantineEntriesResponse]
@@ -130,8 +131,9 @@ class SessionServiceAsyncStub(SessionServiceStub):
     the end. The caller must be an operator.
     """
     ListMeterValues: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ListMeterValuesRequest, _session_service_pb2.ListMeterValuesResponse]  # type: ignore[assignment]
-    """Lists the meter values of a session in the order of their time.
+    """Lists the meter values of a session, or all of a connector, in the order of their time.
 
+    A connector shows what was measured outside of sessions too. One that is not known has none.
     Fails with NOT_FOUND / SESSION_NOT_FOUND. The caller must be an operator.
     """
     ListQuarantineEntries: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ListQuarantineEntriesRequest, _session_service_pb2.ListQuarantineEntriesResponse]  # type: ignore[assignment]
@@ -226,8 +228,9 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_service_pb2.ListMeterValuesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_session_service_pb2.ListMeterValuesResponse, _abc.Awaitable[_session_service_pb2.ListMeterValuesResponse]]:
-        """Lists the meter values of a session in the order of their time.
+        """Lists the meter values of a session, or all of a connector, in the order of their time.
 
+        A connector shows what was measured outside of sessions too. One that is not known has none.
         Fails with NOT_FOUND / SESSION_NOT_FOUND. The caller must be an operator.
         """
 

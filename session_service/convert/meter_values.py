@@ -1,0 +1,74 @@
+"""Between the charge points' meter values and the domain."""
+
+import functools
+from collections.abc import Iterable
+
+from csms.gateway.v1 import call_pb2
+from csms.ocpp.v16 import types_pb2
+from servicekit.timestamps import to_datetime
+from session_service.convert.words import words
+from session_service.domain.facts import MeterReport, Receipt
+from session_service.domain.meter_values import (
+    MeterValue,
+    SampleLayout,
+    default_unit,
+    sample_layout,
+)
+
+MEASURANDS = words(types_pb2.Measurand.DESCRIPTOR)
+_PHASE = words(types_pb2.Phase.DESCRIPTOR)
+_UNIT = words(types_pb2.UnitOfMeasure.DESCRIPTOR)
+_CONTEXT = words(types_pb2.ReadingContext.DESCRIPTOR)
+_LOCATION = words(types_pb2.Location.DESCRIPTOR)
+_FORMAT = words(types_pb2.ValueFormat.DESCRIPTOR)
+_LAYOUTS = 4096
+
+
+def report(call: call_pb2.Call) -> MeterReport:
+    """Return a message of meter values, without those that hold no sample.
+
+    Raises:
+        ValueError: A time lies outside of the years 1 to 9999.
+    """
+    request = call.request.meter_values
+    return MeterReport(
+        call.charge_point_id,
+        request.connector_id,
+        request.transaction_id if request.HasField("transaction_id") else None,
+        Receipt(to_datetime(call.receive_time), tuple(call.repairs), _without_nul(call.raw_frame)),
+        meter_values(request.meter_value),
+    )
+
+
+def meter_values(messages: Iterable[types_pb2.MeterValue]) -> tuple[MeterValue, ...]:
+    """Return meter values, without those that hold no sample."""
+    return tuple([_meter_value(message) for message in messages if message.sampled_value])
+
+
+def _meter_value(message: types_pb2.MeterValue) -> MeterValue:
+    samples = message.sampled_value
+    layout = _layout(
+        tuple([(s.measurand, s.phase, s.unit, s.context, s.location, s.format) for s in samples])
+    )
+    return MeterValue(to_datetime(message.timestamp), layout, tuple([s.value for s in samples]))
+
+
+@functools.lru_cache(_LAYOUTS)
+def _layout(samples: tuple[tuple[int, int, int, int, int, int], ...]) -> SampleLayout:
+    """Return the layout of samples; 0 stands for what was absent (defaults: OCPP 1.6 7.43)."""
+    measurands = [MEASURANDS.get(sample[0], "Energy.Active.Import.Register") for sample in samples]
+    return sample_layout(
+        measurands=measurands,
+        phases=[_PHASE.get(sample[1]) for sample in samples],
+        sent_units=[
+            _UNIT.get(sample[2]) or default_unit(measurand)
+            for sample, measurand in zip(samples, measurands, strict=True)
+        ],
+        contexts=[_CONTEXT.get(sample[3], "Sample.Periodic") for sample in samples],
+        locations=[_LOCATION.get(sample[4], "Outlet") for sample in samples],
+        formats=[_FORMAT.get(sample[5], "Raw") for sample in samples],
+    )
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "\\u0000")
