@@ -154,10 +154,13 @@ async def test_event_that_is_committed_late_is_not_skipped(
 
 async def test_changes_of_one_thing_come_in_their_order(database: Database, outbox: Outbox) -> None:
     """The second change may be made by the transaction that began first."""
-    watch = await watching(outbox)
+    first = await watching(outbox)
+    await first.cut()
+    await until(lambda: not following(outbox))
     async with open_transaction(database) as older:
         await tell(database, "first change")
         await append(older, [an_event("second change")])
+    watch = await watching(outbox, first.cursor)
     assert await watch.until_count(2) == ["first change", "second change"]
 
 
@@ -310,6 +313,22 @@ async def test_watch_that_is_overtaken_by_deletion_ends(database: Database) -> N
     await tell(database, "c")
     assert await quick.until_count(3) == ["a", "b", "c"]
     await outbox.close()
+
+
+async def test_replica_that_was_overtaken_by_deletion_starts_anew(
+    database: Database, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "_POLL_INTERVAL_S", 3600)
+    watch = await watching(outbox)
+    await tell(database, "a", "b")
+    outbox.committed()
+    await watch.until_count(2)
+    await tell(database, "missed")
+    await EventTable(database).forget(datetime.now(UTC) + timedelta(minutes=1))
+    await tell(database, "c")
+    outbox.committed()
+    with pytest.raises(EventCursorExpired):
+        await watch.batch()
 
 
 @pytest.mark.parametrize(("origin", "ahead"), [("another", 0), (None, 1)])
