@@ -370,36 +370,40 @@ async def test_least_privileged_role_can_read_the_state(database: Database) -> N
         await connection.execute(text("DROP ROLE outbox_reader"))
 
 
+END = "the end"
+
+
 class Replicas:
     """Two outboxes of one schema, with writers and watchers at both."""
 
     def __init__(self, databases: list[Database], seed: int) -> None:
         self.dice = random.Random(seed)
         self.databases = databases
-        self.outboxes = [Outbox(database, max_recent=20, max_batch=5) for database in databases]
+        self.outboxes = [Outbox(database, max_recent=20, max_batch=8) for database in databases]
         self.written: list[str] = []
 
     async def write(self, writer: int) -> None:
-        """Commit many small transactions, each some time after its events were appended."""
-        outbox, database = self.outboxes[writer % 2], self.databases[writer % 2]
-        for number in range(20):
+        """Commit transactions, each some time after its events were appended."""
+        for number in range(10):
             payloads = [f"{writer}-{number}-{part}" for part in range(self.dice.randint(1, 3))]
-            async with database.transaction() as connection:
-                for payload in payloads:
-                    await append(connection, [an_event(payload)])
-                    await asyncio.sleep(self.dice.uniform(0, 0.01))
-            self.written += payloads
-            outbox.committed()
+            await self.commit(writer % 2, payloads)
 
-    async def watch(self, begin: Cursor | None, done: asyncio.Event) -> list[str]:
+    async def commit(self, replica: int, payloads: list[str]) -> None:
+        async with self.databases[replica].transaction() as connection:
+            for payload in payloads:
+                await append(connection, [an_event(payload)])
+                await asyncio.sleep(self.dice.uniform(0, 0.1))
+        self.written += payloads
+        self.outboxes[replica].committed()
+
+    async def watch(self, begin: Cursor | None) -> list[str]:
         """Return what a watcher got that is cut now and then and goes on at either replica."""
         got: list[str] = []
-        while not (done.is_set() and len(got) >= len(self.written)):
+        while END not in got:
             watch = await watching(self.dice.choice(self.outboxes), begin)
-            for _ in range(self.dice.randint(1, 4)):
-                if done.is_set() and len(got) + len(watch.payloads) >= len(self.written):
-                    break
-                await watch.batch()
+            for _ in range(self.dice.randint(1, 20)):
+                if END not in watch.payloads:
+                    await watch.batch()
             got, begin = got + watch.payloads, watch.cursor
             await watch.cut()
         return got
@@ -411,10 +415,10 @@ async def test_every_watcher_gets_every_event_once_in_one_order(
     monkeypatch.setattr(watch_module, "_HEARTBEAT_S", 0.1)
     other = Database(database_url, SCHEMA, pool_size=20)
     replicas = Replicas([database, other], seed=1)
-    begin, done = (await watching(replicas.outboxes[0])).cursor, asyncio.Event()
-    watchers = [asyncio.create_task(replicas.watch(begin, done)) for _ in range(6)]
+    begin = (await watching(replicas.outboxes[0])).cursor
+    watchers = [asyncio.create_task(replicas.watch(begin)) for _ in range(4)]
     await asyncio.gather(*(replicas.write(writer) for writer in range(8)))
-    done.set()
+    await replicas.commit(0, [END])
     first, *others = await asyncio.gather(*watchers)
     assert sorted(first) == sorted(replicas.written)
     assert all(got == first for got in others)
