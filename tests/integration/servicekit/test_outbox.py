@@ -76,6 +76,10 @@ class Watch:
         self.payloads += [event.payload.decode() for event in batch.events]
         return batch
 
+    @property
+    def is_waiting(self) -> bool:
+        return self._batches.ag_running
+
     async def until_count(self, count: int) -> list[str]:
         while len(self.payloads) < count:
             await self.batch()
@@ -238,6 +242,7 @@ async def test_watchers_are_limited(database: Database) -> None:
 async def test_stop_ends_watches_and_lets_none_begin(database: Database, outbox: Outbox) -> None:
     watch = await watching(outbox)
     ending = asyncio.create_task(watch.batch())
+    await until(lambda: watch.is_waiting)
     await outbox.close()
     for attempt in (ending, Watch(outbox, watch.cursor).batch()):
         with pytest.raises(ServiceUnavailable):
