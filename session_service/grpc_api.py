@@ -33,6 +33,7 @@ class SessionApi(pb_grpc.SessionServiceServicer):
         meter_values: MeterValues,
         endings: Endings,
         quarantine: Quarantine,
+        *,
         remote: RemoteControl[command_pb.Command],
         watch: Watch,
     ) -> None:

@@ -78,7 +78,9 @@ def build(config: Config, tracing: Tracing) -> Service:
     )
     return Service(
         registrations=[
-            SessionApi(sessions, meter_values, endings, quarantine, remote, Watch(events)).register,
+            SessionApi(
+                sessions, meter_values, endings, quarantine, remote=remote, watch=Watch(events)
+            ).register,
             calls.register,
         ],
         check=database.check,
