@@ -24,7 +24,7 @@ class Database:
         url: postgresql:// URL of the database.
         schema: The schema that the service owns.
         pool_size: Connections kept; a request waits for one at most ten seconds.
-        timeout_s: Seconds after which a statement is given up.
+        timeout_s: Seconds after which a statement is given up, and a transaction without one.
     """
 
     def __init__(self, url: str, schema: str, *, pool_size: int = 8, timeout_s: float = 20) -> None:
@@ -39,8 +39,9 @@ class Database:
                 "tcp_user_timeout": int(timeout_s * 1000),
                 "connect_timeout": _CONNECT_TIMEOUT_S,
                 "application_name": f"voltmesh-{schema}",
+                # A process that hangs within a transaction must not keep its locks for ever.
                 "options": f"-c search_path={schema} -c statement_timeout={int(timeout_s * 1000)}"
-                " -c timezone=UTC",
+                f" -c idle_in_transaction_session_timeout={int(timeout_s * 1000)} -c timezone=UTC",
             },
         )
 

@@ -18,6 +18,7 @@ class ErrorKind(enum.Enum):
     ALREADY_EXISTS = enum.auto()
     FAILED_PRECONDITION = enum.auto()
     ABORTED = enum.auto()
+    OUT_OF_RANGE = enum.auto()
     RESOURCE_EXHAUSTED = enum.auto()
     UNAVAILABLE = enum.auto()
     DEADLINE_EXCEEDED = enum.auto()

@@ -27,3 +27,6 @@ class Config(ServiceConfig):
     device_address: Addresses = Field(
         description="host:port of device_service, or those of its replicas with commas between them"
     )
+    event_retention_days: int = Field(
+        7, ge=1, description="days for which a watch of sessions can be continued from its cursor"
+    )

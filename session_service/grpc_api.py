@@ -1,5 +1,8 @@
 """The gRPC face of session_service: parse, call, convert."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
 import grpc
 
 from csms.v1 import command_service_pb2 as command_pb
@@ -8,6 +11,7 @@ from csms.v1 import session_service_pb2_grpc as pb_grpc
 from servicekit.interceptors import Context
 from session_service.convert import api as convert
 from session_service.convert import api_meter_values as convert_meter_values
+from session_service.convert import events as convert_events
 from session_service.convert import quarantine as convert_quarantine
 from session_service.convert import remote as convert_remote
 from session_service.use_cases import (
@@ -16,6 +20,7 @@ from session_service.use_cases import (
     Quarantine,
     RemoteControl,
     Sessions,
+    Watch,
 )
 
 
@@ -28,10 +33,13 @@ class SessionApi(pb_grpc.SessionServiceServicer):
         meter_values: MeterValues,
         endings: Endings,
         quarantine: Quarantine,
+        *,
         remote: RemoteControl[command_pb.Command],
+        watch: Watch,
     ) -> None:
         self._sessions, self._meter_values = sessions, meter_values
         self._endings, self._quarantine, self._remote = endings, quarantine, remote
+        self._watch = watch
 
     def register(self, server: grpc.aio.Server) -> str:
         """Add this servicer to a server and return the full name of its service."""
@@ -48,6 +56,14 @@ class SessionApi(pb_grpc.SessionServiceServicer):
         """List sessions, newest first."""
         page = await self._sessions.list(*convert.list_request(request))
         return convert.to_list_response(page)
+
+    async def WatchSessions(
+        self, request: pb.WatchSessionsRequest, context: Context
+    ) -> AsyncIterator[pb.SessionEvent]:
+        """Stream what happens to sessions."""
+        async with aclosing(self._watch(*convert_events.watch_request(request))) as news:
+            async for item in news:
+                yield convert_events.to_event(item)
 
     async def StartSession(
         self, request: pb.StartSessionRequest, context: Context

@@ -1,11 +1,13 @@
 """What the use cases need from outside."""
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from servicekit.outbox.cursor import Cursor
 from servicekit.pagination import Page, PageRequest
+from session_service.domain.events import News
 from session_service.domain.facts import (
     IdTagInfo,
     MeterReport,
@@ -137,6 +139,28 @@ class ChargePoints(Protocol):
 
         Raises:
             ServiceUnavailable: There was no answer.
+        """
+
+
+class EventLog(Protocol):
+    """Knows what happens to sessions."""
+
+    def watch(
+        self, cursor: Cursor | None, charge_point_id: str | None
+    ) -> AsyncGenerator[News, None]:
+        """Yield where the watch begins, then what happens, each thing once and in one order.
+
+        Now and then, when nothing happens, how far the watch has come is told alone.
+
+        Args:
+            cursor: What to go on behind; None: what happens from now on.
+            charge_point_id: Keeps what happens at one charge point; None: all.
+
+        Raises:
+            EventCursorExpired: What happened behind the cursor is no longer known.
+            QueueFull: Too many watch already.
+            ServiceUnavailable: The process stops; go on from the last cursor.
+            DatabaseUnavailable: The database is away; go on from the last cursor.
         """
 
 

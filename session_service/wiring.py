@@ -16,6 +16,7 @@ from session_service.config import Config
 from session_service.domain.silence import Patience
 from session_service.grpc_api import SessionApi
 from session_service.store.endings import PostgresEndings
+from session_service.store.events import PostgresEventLog
 from session_service.store.layouts import Layouts
 from session_service.store.meter_value_reader import PostgresMeterValueStore
 from session_service.store.meter_values import PostgresMeterValues
@@ -30,9 +31,11 @@ from session_service.use_cases import (
     RemoteControl,
     Sessions,
     Transactions,
+    Watch,
 )
 
 SCHEMA = "session"
+_FORGET_INTERVAL_S = 600.0
 
 
 def build(config: Config, tracing: Tracing) -> Service:
@@ -47,22 +50,24 @@ def build(config: Config, tracing: Tracing) -> Service:
     channel = open_channel(config.auth_address)
     device_channel = open_channel(config.device_address)
     layouts, months = Layouts(database), Months(database, clock)
-    records = PostgresRecords(database, layouts, months, time_ordered_uuid)
+    events = PostgresEventLog(database, clock, timedelta(days=config.event_retention_days))
+    records = PostgresRecords(database, events, layouts, months, time_ordered_uuid)
     meter_records = PostgresMeterValues(database, layouts, months)
     transactions = Transactions(
         records, AuthorizationClient(channel, tracing), clock, time_ordered_uuid
     )
     sessions = Sessions(PostgresSessionStore(database))
     endings = Endings(
-        PostgresEndings(database),
+        PostgresEndings(database, events),
         ChargePointClient(device_channel),
         clock,
         Patience(
             timedelta(seconds=config.boot_silence_s), timedelta(seconds=config.session_silence_s)
         ),
     )
-    quarantine = Quarantine(PostgresQuarantine(database, time_ordered_uuid), clock)
+    quarantine = Quarantine(PostgresQuarantine(database, events, time_ordered_uuid), clock)
     tending = Periodic("tend_sessions", endings.tend, config.tend_interval_s).started()
+    forgetting = Periodic("forget_events", events.forget_old, _FORGET_INTERVAL_S).started()
     meter_values = MeterValues(sessions, PostgresMeterValueStore(database))
     remote = RemoteControl(sessions, CommandClient(device_channel, tracing))
     calls = CallServer(
@@ -73,13 +78,16 @@ def build(config: Config, tracing: Tracing) -> Service:
     )
     return Service(
         registrations=[
-            SessionApi(sessions, meter_values, endings, quarantine, remote).register,
+            SessionApi(
+                sessions, meter_values, endings, quarantine, remote=remote, watch=Watch(events)
+            ).register,
             calls.register,
         ],
         check=database.check,
-        drain=[calls.drain],
+        drain=[events.close, calls.drain],
         close=[
             tending.close,
+            forgetting.close,
             records.close,
             meter_records.close,
             channel.close,

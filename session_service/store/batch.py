@@ -2,13 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from servicekit.ids import IdSource
 from session_service.domain.facts import IdTagInfo, Start, StartAnswer, Stop
 from session_service.domain.quarantine import QuarantineEntry, QuarantineReason, Resolution
 from session_service.domain.sessions import Session
 from session_service.store.entries import store_entries
+from session_service.store.events import Changes
 from session_service.store.meter_values import stop_rows, store_meter_values
 from session_service.store.orphans import keep_orphan, orphan_of, settle
 from session_service.store.transactions import (
@@ -27,10 +26,11 @@ _MATCHED = "Its start came later, and the session ended by this stop."
 
 
 class Batch:
-    """Stores facts in the transaction of a connection; `finish` stores what was collected."""
+    """Stores facts in the transaction of some changes; `finish` stores what was collected."""
 
-    def __init__(self, connection: AsyncConnection, new_id: IdSource) -> None:
-        self._connection, self._new_id = connection, new_id
+    def __init__(self, changes: Changes, new_id: IdSource) -> None:
+        self._changes, self._connection = changes, changes.connection
+        self._new_id = new_id
         self._meter_rows: list[str] = []
         self._entries: list[QuarantineEntry] = []
 
@@ -45,7 +45,7 @@ class Batch:
 
     async def end(self, session: Session, stop: Stop) -> None:
         """End a session by a stop."""
-        await store_end(self._connection, session.stopped(stop), stop.receipt)
+        await store_end(self._changes, session, session.stopped(stop), stop.receipt)
         self._meter_rows += stop_rows(stop, session)
 
     async def finish(self) -> None:
@@ -54,10 +54,10 @@ class Batch:
         await store_entries(self._connection, self._entries)
 
     async def _start(self, start: Start) -> StartAnswer:
-        answer, session = await store_start(self._connection, start)
+        answer, session = await store_start(self._changes, start)
         if session is not None:
             for running in await find_superseded(self._connection, session):
-                await store_end(self._connection, running.superseded(start))
+                await store_end(self._changes, running, running.superseded(start))
             await self._match(session, start.create_time)
         return answer
 

@@ -10,6 +10,7 @@ from servicekit.database import Database
 from session_service.domain.flags import Flag
 from session_service.domain.sessions import Closing, Session, SessionNotFound
 from session_service.domain.silence import QuietSession
+from session_service.store.events import PostgresEventLog
 from session_service.store.transactions import find_locked, store_end
 
 _QUIET = """
@@ -45,8 +46,8 @@ LIMIT :most
 class PostgresEndings:
     """Ends sessions in the schema of session_service."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, events: PostgresEventLog) -> None:
+        self._database, self._events = database, events
 
     async def quiet(self, before: datetime, after: uuid.UUID, most: int) -> Sequence[QuietSession]:
         """Return running sessions of which nothing was heard, ordered by their ids."""
@@ -58,12 +59,12 @@ class PostgresEndings:
     async def give_up(self, quiet: QuietSession, why: Flag, now: datetime) -> bool:
         """End a session unless something was heard of it meanwhile; tell whether it was ended."""
         values = {"before": now, "session_id": quiet.session_id}
-        async with self._database.transaction() as connection:
-            session = await find_locked(connection, quiet.session_id)
-            row = (await connection.execute(_QUIET_ONE, values)).one_or_none()
+        async with self._events.transaction() as changes:
+            session = await find_locked(changes.connection, quiet.session_id)
+            row = (await changes.connection.execute(_QUIET_ONE, values)).one_or_none()
             if session is None or row is None or QuietSession(*row) != quiet:
                 return False
-            await store_end(connection, session.given_up(why, now))
+            await store_end(changes, session, session.given_up(why, now))
         return True
 
     async def outlived(self, since: datetime, most: int) -> Sequence[uuid.UUID]:
@@ -74,17 +75,17 @@ class PostgresEndings:
 
     async def follow(self, session_id: uuid.UUID) -> None:
         """Move the inferred end of a session to its last reading."""
-        async with self._database.transaction() as connection:
-            session = await find_locked(connection, session_id)
+        async with self._events.transaction() as changes:
+            session = await find_locked(changes.connection, session_id)
             if session is not None and session.is_inferred:
-                await store_end(connection, session.followed())
+                await store_end(changes, session, session.followed())
 
     async def close(self, session_id: uuid.UUID, closing: Closing, now: datetime) -> Session:
         """End a session as an operator says."""
-        async with self._database.transaction() as connection:
-            session = await find_locked(connection, session_id)
+        async with self._events.transaction() as changes:
+            session = await find_locked(changes.connection, session_id)
             if session is None:
                 raise SessionNotFound(f"There is no session {session_id}.", session=session_id)
             closed = session.closed(closing, now)
-            await store_end(connection, closed)
+            await store_end(changes, session, closed)
         return closed

@@ -19,6 +19,7 @@ from session_service.domain.quarantine import (
 )
 from session_service.domain.sessions import SessionNotFound
 from session_service.store.batch import Batch
+from session_service.store.events import Changes, PostgresEventLog
 from session_service.store.orphans import orphan_in, settle
 from session_service.store.paging import position
 from session_service.store.rows import to_entry
@@ -29,8 +30,8 @@ from session_service.store.transactions import find_locked
 class PostgresQuarantine:
     """The quarantine in the schema of session_service."""
 
-    def __init__(self, database: Database, new_id: IdSource) -> None:
-        self._database, self._new_id = database, new_id
+    def __init__(self, database: Database, events: PostgresEventLog, new_id: IdSource) -> None:
+        self._database, self._events, self._new_id = database, events, new_id
 
     async def find(self, entry_id: uuid.UUID) -> QuarantineEntry | None:
         """Return the entry with this id, if there is one."""
@@ -57,20 +58,20 @@ class PostgresQuarantine:
 
     async def resolve(self, entry_id: uuid.UUID, resolution: Resolution) -> QuarantineEntry:
         """Resolve an entry; the stop that it holds ends the session that is named."""
-        async with self._database.transaction() as connection:
-            entry = await _locked(connection, entry_id)
+        async with self._events.transaction() as changes:
+            entry = await _locked(changes.connection, entry_id)
             resolved = entry.resolved(resolution)
             if entry.resolution is None:
-                await self._place(connection, entry, resolution)
-                await settle(connection, entry_id, resolution)
+                await self._place(changes, entry, resolution)
+                await settle(changes.connection, entry_id, resolution)
         return resolved
 
     async def _place(
-        self, connection: AsyncConnection, entry: QuarantineEntry, resolution: Resolution
+        self, changes: Changes, entry: QuarantineEntry, resolution: Resolution
     ) -> None:
         if resolution.session_id is None:
             return
-        session = await find_locked(connection, resolution.session_id)
+        session = await find_locked(changes.connection, resolution.session_id)
         if session is None:
             raise SessionNotFound(
                 f"There is no session {resolution.session_id}.", session=resolution.session_id
@@ -78,9 +79,9 @@ class PostgresQuarantine:
         if session.charge_point_id != entry.charge_point_id:
             text = f"must be a session of chargePoints/{entry.charge_point_id}"
             raise InvalidRequest([Violation("session", text)])
-        stop = await orphan_in(connection, entry.id)
+        stop = await orphan_in(changes.connection, entry.id)
         if stop is not None:
-            batch = Batch(connection, self._new_id)
+            batch = Batch(changes, self._new_id)
             await batch.end(session.open_to_a_stop(), stop)
             await batch.finish()
 

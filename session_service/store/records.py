@@ -15,6 +15,7 @@ from session_service.domain.facts import (
 )
 from session_service.domain.quarantine import QuarantineEntry
 from session_service.store.batch import Batch, Fact, Outcome
+from session_service.store.events import PostgresEventLog
 from session_service.store.layouts import Layouts
 from session_service.store.months import Months
 from session_service.store.transactions import find_start, lock_tags
@@ -24,10 +25,15 @@ class PostgresRecords:
     """Keeps what charge points say in the schema of session_service."""
 
     def __init__(
-        self, database: Database, layouts: Layouts, months: Months, new_id: IdSource
+        self,
+        database: Database,
+        events: PostgresEventLog,
+        layouts: Layouts,
+        months: Months,
+        new_id: IdSource,
     ) -> None:
-        self._database, self._layouts, self._months = database, layouts, months
-        self._new_id = new_id
+        self._database, self._events, self._new_id = database, events, new_id
+        self._layouts, self._months = layouts, months
         self._facts = GroupCommit[Fact, Outcome](self._commit)
 
     async def find_start(self, key: StartKey) -> StartAnswer | None:
@@ -63,9 +69,9 @@ class PostgresRecords:
         await self._layouts.keep(
             value.layout for fact in facts if isinstance(fact, Stop) for value in fact.meter_values
         )
-        async with self._database.transaction() as connection:
-            batch = Batch(connection, self._new_id)
-            await lock_tags(connection, [fact for fact in facts if isinstance(fact, Start)])
+        async with self._events.transaction() as changes:
+            batch = Batch(changes, self._new_id)
+            await lock_tags(changes.connection, [fact for fact in facts if isinstance(fact, Start)])
             for index, fact in ordered:
                 outcomes[index] = await batch.store(fact)
             await batch.finish()

@@ -18,6 +18,7 @@ from session_service.domain.facts import (
 )
 from session_service.domain.flags import Flag
 from session_service.domain.sessions import End, Session
+from session_service.store.events import Changes
 from session_service.store.readings import latest_readings
 from session_service.store.rows import end_row, start_info, start_row, to_session
 from session_service.store.tables import sessions
@@ -41,14 +42,13 @@ async def lock_tags(connection: AsyncConnection, starts: Iterable[Start]) -> Non
         await connection.execute(_LOCK, {"key": key})
 
 
-async def store_start(
-    connection: AsyncConnection, start: Start
-) -> tuple[StartAnswer, Session | None]:
+async def store_start(changes: Changes, start: Start) -> tuple[StartAnswer, Session | None]:
     """Keep a start, whose tag is locked if it has a limit; return its answer and its new session.
 
     A repeat makes none, and what is found out about it counts for nothing: the row of the first
     time is there.
     """
+    connection = changes.connection
     info = start.answered(await _running(connection, start))
     insert = (
         pg.insert(sessions)
@@ -58,7 +58,9 @@ async def store_start(
     )
     row = (await connection.execute(insert)).mappings().one_or_none()
     if row is not None:
-        return _answer(row), to_session(row)
+        session = to_session(row)
+        changes.started(session)
+        return _answer(row), session
     row = (await connection.execute(_start_query(start.key))).mappings().one()
     return _answer(row), None
 
@@ -117,14 +119,13 @@ async def find_ended_by(connection: AsyncConnection, stop: Stop) -> End | None:
 
 
 async def store_end(
-    connection: AsyncConnection, session: Session, receipt: Receipt | None = None
+    changes: Changes, before: Session, ended: Session, receipt: Receipt | None = None
 ) -> None:
-    """Keep how a session ended; the receipt is that of its stop, if there was one."""
-    await connection.execute(
-        sa.update(sessions)
-        .where(sessions.c.session_id == session.id)
-        .values(end_row(session, receipt))
+    """Keep how a locked session ended; the receipt is that of its stop, if there was one."""
+    await changes.connection.execute(
+        sa.update(sessions).where(sessions.c.session_id == ended.id).values(end_row(ended, receipt))
     )
+    changes.ended(before, ended)
 
 
 async def _locked(

@@ -48,6 +48,25 @@ async def test_statement_that_takes_too_long_is_given_up(database: Database) -> 
     await database.check()
 
 
+async def test_transaction_that_stands_still_is_given_up(
+    server: EmbeddedPostgres, database: Database
+) -> None:
+    """A process that hangs keeps its locks for a time only."""
+    lock = text("SELECT pg_advisory_xact_lock(1)")
+    patient = Database(server.uri, "auth", timeout_s=60)
+
+    async def hang() -> None:
+        async with database.transaction() as hanging:
+            await hanging.execute(lock)
+            async with patient.transaction() as waiting:
+                await waiting.execute(lock)
+            await hanging.execute(lock)
+
+    with pytest.raises(DatabaseUnavailable):
+        await hang()
+    await patient.close()
+
+
 async def test_wrong_statement_is_no_outage(database: Database) -> None:
     with pytest.raises(exc.ProgrammingError):
         await execute(database, "SELECT nothing FROM nowhere")

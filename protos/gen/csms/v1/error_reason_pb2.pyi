@@ -92,6 +92,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Tells that no quarantine entry has this name."""
     ERROR_REASON_QUARANTINE_ENTRY_ALREADY_RESOLVED: _ErrorReason.ValueType  # 32
     """Tells that the quarantine entry was resolved before, in another way."""
+    ERROR_REASON_EVENT_CURSOR_EXPIRED: _ErrorReason.ValueType  # 33
+    """Tells that events behind the cursor are no longer kept, or that the database was restored; watch
+    without a cursor, then list what there is.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Lists the reasons that stand in `google.rpc.ErrorInfo.reason`, without their prefix, under the
@@ -170,4 +174,8 @@ ERROR_REASON_QUARANTINE_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 31
 """Tells that no quarantine entry has this name."""
 ERROR_REASON_QUARANTINE_ENTRY_ALREADY_RESOLVED: ErrorReason.ValueType  # 32
 """Tells that the quarantine entry was resolved before, in another way."""
+ERROR_REASON_EVENT_CURSOR_EXPIRED: ErrorReason.ValueType  # 33
+"""Tells that events behind the cursor are no longer kept, or that the database was restored; watch
+without a cursor, then list what there is.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1017,3 +1017,106 @@ class ResolveQuarantineEntryRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveQuarantineEntryRequest: _TypeAlias = ResolveQuarantineEntryRequest  # noqa: Y015
+
+@_typing.final
+class WatchSessionsRequest(_message.Message):
+    """Asks to watch sessions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    CHARGE_POINT_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Continues a watch behind the event with this cursor; empty: begins with what happens from now on."""
+    charge_point: _builtins.str
+    """Keeps the events of one charge point: `chargePoints/{charge_point}`; empty: all. A cursor is good for
+    any charge point.
+    """
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.str = ...,
+        charge_point: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_point", b"charge_point", "cursor", b"cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchSessionsRequest: _TypeAlias = WatchSessionsRequest  # noqa: Y015
+
+@_typing.final
+class SessionEvent(_message.Message):
+    """Tells of something that happened to a session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Type:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SessionEvent._Type.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TYPE_UNSPECIFIED: SessionEvent._Type.ValueType  # 0
+        """Is never sent."""
+        TYPE_CURSOR: SessionEvent._Type.ValueType  # 1
+        """Tells how far the watch has come, and nothing else."""
+        TYPE_SESSION_STARTED: SessionEvent._Type.ValueType  # 2
+        """Tells that the session was begun."""
+        TYPE_SESSION_ENDED: SessionEvent._Type.ValueType  # 3
+        """Tells that the session has ended."""
+        TYPE_SESSION_CHANGED: SessionEvent._Type.ValueType  # 4
+        """Tells that something else about the session is not as it was told before: an end was corrected, a
+        doubt was noted or settled.
+        """
+
+    class Type(_Type, metaclass=_TypeEnumTypeWrapper):
+        """Tells what happened."""
+
+    TYPE_UNSPECIFIED: SessionEvent.Type.ValueType  # 0
+    """Is never sent."""
+    TYPE_CURSOR: SessionEvent.Type.ValueType  # 1
+    """Tells how far the watch has come, and nothing else."""
+    TYPE_SESSION_STARTED: SessionEvent.Type.ValueType  # 2
+    """Tells that the session was begun."""
+    TYPE_SESSION_ENDED: SessionEvent.Type.ValueType  # 3
+    """Tells that the session has ended."""
+    TYPE_SESSION_CHANGED: SessionEvent.Type.ValueType  # 4
+    """Tells that something else about the session is not as it was told before: an end was corrected, a
+    doubt was noted or settled.
+    """
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Continues the watch behind this event; opaque."""
+    type: Global___SessionEvent.Type.ValueType
+    """Tells what happened."""
+    @_builtins.property
+    def session(self) -> Global___Session:
+        """Holds the session as this event left it; absent for TYPE_CURSOR. Events of one session come in the
+        order of what happened to it.
+        """
+
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """Tells when it was stored; absent for TYPE_CURSOR. Later events may have been stored a little earlier."""
+
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.str = ...,
+        type: Global___SessionEvent.Type.ValueType = ...,
+        session: Global___Session | None = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "session", b"session"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_time", b"event_time", "session", b"session", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionEvent: _TypeAlias = SessionEvent  # noqa: Y015

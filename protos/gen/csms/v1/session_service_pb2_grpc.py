@@ -46,6 +46,11 @@ class SessionServiceStub:
                 request_serializer=csms_dot_v1_dot_session__service__pb2.ListSessionsRequest.SerializeToString,
                 response_deserializer=csms_dot_v1_dot_session__service__pb2.ListSessionsResponse.FromString,
                 _registered_method=True)
+        self.WatchSessions = channel.unary_stream(
+                '/csms.v1.SessionService/WatchSessions',
+                request_serializer=csms_dot_v1_dot_session__service__pb2.WatchSessionsRequest.SerializeToString,
+                response_deserializer=csms_dot_v1_dot_session__service__pb2.SessionEvent.FromString,
+                _registered_method=True)
         self.StartSession = channel.unary_unary(
                 '/csms.v1.SessionService/StartSession',
                 request_serializer=csms_dot_v1_dot_session__service__pb2.StartSessionRequest.SerializeToString,
@@ -100,6 +105,21 @@ class SessionServiceServicer:
         """Lists sessions, newest first by creation.
 
         The caller must be an operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchSessions(self, request, context):
+        """Streams what happens to sessions, each event once and all in one order.
+
+        The first message comes at once and tells the cursor at which the watch begins; after 15 seconds
+        without an event a message tells the cursor again. A watch that ends, with UNAVAILABLE when the service
+        restarts, is continued by another one from the cursor of its last message: no event is lost or comes
+        twice. Events are kept for a time that the installation sets. Fails with OUT_OF_RANGE /
+        EVENT_CURSOR_EXPIRED when events behind the cursor are gone: watch without a cursor, then list the
+        sessions. Fails with RESOURCE_EXHAUSTED / QUEUE_FULL when too many watch already. The caller must be
+        an operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -194,6 +214,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     request_deserializer=csms_dot_v1_dot_session__service__pb2.ListSessionsRequest.FromString,
                     response_serializer=csms_dot_v1_dot_session__service__pb2.ListSessionsResponse.SerializeToString,
             ),
+            'WatchSessions': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchSessions,
+                    request_deserializer=csms_dot_v1_dot_session__service__pb2.WatchSessionsRequest.FromString,
+                    response_serializer=csms_dot_v1_dot_session__service__pb2.SessionEvent.SerializeToString,
+            ),
             'StartSession': grpc.unary_unary_rpc_method_handler(
                     servicer.StartSession,
                     request_deserializer=csms_dot_v1_dot_session__service__pb2.StartSessionRequest.FromString,
@@ -285,6 +310,33 @@ class SessionService:
             '/csms.v1.SessionService/ListSessions',
             csms_dot_v1_dot_session__service__pb2.ListSessionsRequest.SerializeToString,
             csms_dot_v1_dot_session__service__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/csms.v1.SessionService/WatchSessions',
+            csms_dot_v1_dot_session__service__pb2.WatchSessionsRequest.SerializeToString,
+            csms_dot_v1_dot_session__service__pb2.SessionEvent.FromString,
             options,
             channel_credentials,
             insecure,

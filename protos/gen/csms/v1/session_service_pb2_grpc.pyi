@@ -44,6 +44,17 @@ class SessionServiceStub:
 
     The caller must be an operator.
     """
+    WatchSessions: _grpc.UnaryStreamMultiCallable[_session_service_pb2.WatchSessionsRequest, _session_service_pb2.SessionEvent]
+    """Streams what happens to sessions, each event once and all in one order.
+
+    The first message comes at once and tells the cursor at which the watch begins; after 15 seconds
+    without an event a message tells the cursor again. A watch that ends, with UNAVAILABLE when the service
+    restarts, is continued by another one from the cursor of its last message: no event is lost or comes
+    twice. Events are kept for a time that the installation sets. Fails with OUT_OF_RANGE /
+    EVENT_CURSOR_EXPIRED when events behind the cursor are gone: watch without a cursor, then list the
+    sessions. Fails with RESOURCE_EXHAUSTED / QUEUE_FULL when too many watch already. The caller must be
+    an operator.
+    """
     StartSession: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.StartSessionRequest, _command_service_pb2.Command]
     """Asks a charge point to start a session, by the command RemoteStartTransaction.
 
@@ -107,6 +118,17 @@ class SessionServiceAsyncStub(SessionServiceStub):
     """Lists sessions, newest first by creation.
 
     The caller must be an operator.
+    """
+    WatchSessions: _aio.UnaryStreamMultiCallable[_session_service_pb2.WatchSessionsRequest, _session_service_pb2.SessionEvent]  # type: ignore[assignment]
+    """Streams what happens to sessions, each event once and all in one order.
+
+    The first message comes at once and tells the cursor at which the watch begins; after 15 seconds
+    without an event a message tells the cursor again. A watch that ends, with UNAVAILABLE when the service
+    restarts, is continued by another one from the cursor of its last message: no event is lost or comes
+    twice. Events are kept for a time that the installation sets. Fails with OUT_OF_RANGE /
+    EVENT_CURSOR_EXPIRED when events behind the cursor are gone: watch without a cursor, then list the
+    sessions. Fails with RESOURCE_EXHAUSTED / QUEUE_FULL when too many watch already. The caller must be
+    an operator.
     """
     StartSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.StartSessionRequest, _command_service_pb2.Command]  # type: ignore[assignment]
     """Asks a charge point to start a session, by the command RemoteStartTransaction.
@@ -180,6 +202,23 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists sessions, newest first by creation.
 
         The caller must be an operator.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchSessions(
+        self,
+        request: _session_service_pb2.WatchSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_session_service_pb2.SessionEvent], _abc.AsyncIterator[_session_service_pb2.SessionEvent]]:
+        """Streams what happens to sessions, each event once and all in one order.
+
+        The first message comes at once and tells the cursor at which the watch begins; after 15 seconds
+        without an event a message tells the cursor again. A watch that ends, with UNAVAILABLE when the service
+        restarts, is continued by another one from the cursor of its last message: no event is lost or comes
+        twice. Events are kept for a time that the installation sets. Fails with OUT_OF_RANGE /
+        EVENT_CURSOR_EXPIRED when events behind the cursor are gone: watch without a cursor, then list the
+        sessions. Fails with RESOURCE_EXHAUSTED / QUEUE_FULL when too many watch already. The caller must be
+        an operator.
         """
 
     @_abc_1.abstractmethod
