@@ -48,7 +48,8 @@ class SessionApi(pb_grpc.SessionServiceServicer):
 
     async def GetSession(self, request: pb.GetSessionRequest, context: Context) -> pb.Session:
         """Get one session."""
-        return convert.to_message(await self._sessions.get(convert.named(request)))
+        session, summary = await self._sessions.show(convert.named(request))
+        return convert.to_message(session, summary)
 
     async def ListSessions(
         self, request: pb.ListSessionsRequest, context: Context

@@ -23,6 +23,7 @@ from session_service.domain.quarantine import QuarantineEntry, QuarantineFilter,
 from session_service.domain.remote import Order, RemoteStart
 from session_service.domain.sessions import Closing, Session, SessionFilter
 from session_service.domain.silence import QuietSession, Sighting
+from session_service.domain.summary import MeterSummary
 
 Command_co = TypeVar("Command_co", covariant=True)
 """A command as it is shown; what it holds is device_service's matter."""
@@ -77,6 +78,9 @@ class SessionStore(Protocol):
 
     async def find(self, session_id: uuid.UUID) -> Session | None:
         """Return the session with this id, if there is one."""
+
+    async def show(self, session_id: uuid.UUID) -> tuple[Session, MeterSummary] | None:
+        """Return the session with this id, if there is one, and the sum of its meter values."""
 
     async def list(self, page: PageRequest, wanted: SessionFilter) -> Page[Session]:
         """Return a page of sessions, newest first."""

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
 from csms.v1 import session_service_pb2 as pb
@@ -11,6 +12,7 @@ from servicekit.parsing import Parsing
 from servicekit.timestamps import to_datetime, to_duration, to_timestamp
 from session_service.convert.names import SESSIONS, charge_point_id, comment, id_tag, session_id
 from session_service.domain.sessions import Closing, Session, SessionFilter, SessionState, Source
+from session_service.domain.summary import MeterSummary
 
 REQUESTER = "x-requester"
 Metadata = Iterable[tuple[str, str | bytes]]
@@ -68,8 +70,8 @@ def requester(metadata: Metadata) -> str:
     return str(dict(metadata).get(REQUESTER, ""))
 
 
-def to_message(session: Session) -> pb.Session:
-    """Return the session as operators see it."""
+def to_message(session: Session, summary: MeterSummary | None = None) -> pb.Session:
+    """Return the session as operators see it, with the sum of its meter values if it is known."""
     message = pb.Session(
         name=f"{SESSIONS}/{session.id}",
         ocpp_transaction_id=session.transaction_id,
@@ -88,6 +90,7 @@ def to_message(session: Session) -> pb.Session:
         start_source=_SOURCE[session.start_source],
         duration=to_duration(session.duration),
         average_power_w=session.average_power_w,
+        meter_summary=None if summary is None else _summary(summary),
     )
     message.MergeFrom(_end(session))
     return message
@@ -100,6 +103,22 @@ def to_list_response(page: Page[Session]) -> pb.ListSessionsResponse:
         next_page_token=page.next_page_token,
         total_size=page.total_size,
     )
+
+
+def _summary(summary: MeterSummary) -> pb.MeterSummary:
+    return pb.MeterSummary(
+        meter_value_count=summary.meter_value_count,
+        metered_energy_wh=_whole(summary.metered_energy_wh),
+        peak_power_w=_whole(summary.peak_power_w),
+        first_state_of_charge_percent=_whole(summary.first_state_of_charge),
+        last_state_of_charge_percent=_whole(summary.last_state_of_charge),
+        first_sample_time=to_timestamp(summary.first_sample_time),
+        last_sample_time=to_timestamp(summary.last_sample_time),
+    )
+
+
+def _whole(number: Decimal | None) -> int | None:
+    return None if number is None else int(number.to_integral_value(ROUND_HALF_UP))
 
 
 def _end(session: Session) -> pb.Session:

@@ -32,6 +32,16 @@ class Flag(enum.StrEnum):
     """A register of the start or the stop was missing or was no whole number."""
     METER_STOP_BELOW_START = "METER_STOP_BELOW_START"
     """The register ran backwards; the energy counts as 0."""
+    METER_DIP = "METER_DIP"
+    """The register fell and came back to where it was."""
+    METER_SPIKE = "METER_SPIKE"
+    """The register jumped up and came back to where it was."""
+    METER_RESET = "METER_RESET"
+    """The register fell and went on rising from the new level."""
+    METER_UNIT_DOUBTFUL = "METER_UNIT_DOUBTFUL"
+    """The register is plausible only if it is in kWh, and it is said to be in Wh."""
+    METER_STOP_BELOW_READING = "METER_STOP_BELOW_READING"
+    """The register of the stop is lower than what meter values had shown before."""
 
 
 ANSWERED_BY_STOP = frozenset(

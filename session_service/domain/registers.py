@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from session_service.domain.flags import Flag
 from session_service.domain.meter_values import (
     ENERGY_REGISTER,
     TRANSACTION_BEGIN,
@@ -19,14 +20,6 @@ from session_service.domain.meter_values import (
 
 POWER = "Power.Active.Import"
 STATE_OF_CHARGE = "SoC"
-METER_DIP = "METER_DIP"
-"""The register fell and came back to where it was."""
-METER_SPIKE = "METER_SPIKE"
-"""The register jumped up and came back to where it was."""
-METER_RESET = "METER_RESET"
-"""The register fell and went on rising from the new level."""
-METER_UNIT_DOUBTFUL = "METER_UNIT_DOUBTFUL"
-"""The register is plausible only if it is in kWh, and it is said to be in Wh."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +30,31 @@ class RegisterReading:
         latest_wh: The last register that is believed; None: there is none.
         rise_wh: How much energy flowed since the start; what flowed while the register was being
             reset is not in it.
-        doubts: What is odd about the series, in constant words.
+        doubts: What is odd about the series.
     """
 
     latest_wh: Decimal | None
     rise_wh: Decimal
-    doubts: frozenset[str]
+    doubts: frozenset[Flag]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How far a session's register had come when it was read last.
+
+    Attributes:
+        time: By the clock of the charge point.
+        register_wh: As if the register had never been reset.
+        doubts: What is odd about the registers that were read.
+    """
+
+    time: datetime
+    register_wh: Decimal
+    doubts: frozenset[Flag] = frozenset()
+
+
+Series = Sequence[tuple[datetime, Decimal]]
+"""Times and registers in Wh, in the order of time."""
 
 
 def energy_register(meter_value: MeterValue) -> Decimal | None:
@@ -67,22 +79,33 @@ def state_of_charge(meter_value: MeterValue) -> Decimal | None:
     return None
 
 
-def read_registers(
-    series: Iterable[tuple[datetime, Decimal]], meter_start: int | Decimal
-) -> RegisterReading:
+def registers(values: Iterable[MeterValue]) -> Series:
+    """Return the energy registers that meter values show, which come in the order of time."""
+    return [(it.sample_time, wh) for it in values if (wh := energy_register(it)) is not None]
+
+
+def last_reading(series: Series, meter_start: int) -> Reading | None:
+    """Return the last reading of a series; None when it has none that is believed."""
+    read = read_registers(series, meter_start)
+    if read.latest_wh is None:
+        return None
+    return Reading(series[-1][0], meter_start + read.rise_wh, read.doubts)
+
+
+def read_registers(series: Series, meter_start: int | Decimal) -> RegisterReading:
     """Judge a series of registers.
 
     Args:
-        series: Times and registers in Wh, in the order of time.
+        series: What was read.
         meter_start: The register in Wh with which the session began.
     """
-    start, doubts = Decimal(meter_start), set[str]()
+    start, doubts = Decimal(meter_start), set[Flag]()
     values = [start]
     for _, value in series:
         if _is_overflow(value, start):
-            doubts.add(METER_SPIKE)
+            doubts.add(Flag.METER_SPIKE)
         elif _is_kilowatt_hours(value, start):
-            doubts.add(METER_UNIT_DOUBTFUL)
+            doubts.add(Flag.METER_UNIT_DOUBTFUL)
         else:
             values.append(value)
     segments = _segments(_without_dips(values, doubts), doubts)
@@ -91,7 +114,7 @@ def read_registers(
     return RegisterReading(segments[-1][-1] if is_told else None, rise, frozenset(doubts))
 
 
-def _without_dips(values: Sequence[Decimal], doubts: set[str]) -> list[Decimal]:
+def _without_dips(values: Sequence[Decimal], doubts: set[Flag]) -> list[Decimal]:
     """Leave out what fell and came back in one step, however long it stayed away."""
     kept: list[Decimal] = []
     at = 0
@@ -101,7 +124,7 @@ def _without_dips(values: Sequence[Decimal], doubts: set[str]) -> list[Decimal]:
             kept.append(values[at])
             at += 1
         else:
-            doubts.add(METER_DIP)
+            doubts.add(Flag.METER_DIP)
             at = back
     return kept
 
@@ -118,7 +141,7 @@ def _end_of_dip(kept: Sequence[Decimal], values: Sequence[Decimal], at: int) -> 
     return back if 2 * (values[back] - max(lower)) >= level - min(lower) else None
 
 
-def _segments(values: Sequence[Decimal], doubts: set[str]) -> list[list[Decimal]]:
+def _segments(values: Sequence[Decimal], doubts: set[Flag]) -> list[list[Decimal]]:
     """Return the registers that are believed, from one reset to the next."""
     believed: list[list[Decimal]] = []
     waiting = [values]
@@ -127,10 +150,10 @@ def _segments(values: Sequence[Decimal], doubts: set[str]) -> list[list[Decimal]
         chain = _longest_rise(part)
         split = _reset(part, chain)
         if split is not None:
-            doubts.add(METER_RESET)
+            doubts.add(Flag.METER_RESET)
             waiting += [part[split:], part[:split]]
         elif chain[0] > 0:  # what came later fell and did not rise: the begin is believed
-            doubts.add(METER_DIP)
+            doubts.add(Flag.METER_DIP)
             waiting.append(part[: chain[0]])
         else:
             doubts.update(_oddities(part, chain))
@@ -157,10 +180,10 @@ def _goes_on(values: Sequence[Decimal], level: Decimal) -> bool:
     return values[chain[-1]] > values[chain[0]]
 
 
-def _oddities(values: Sequence[Decimal], chain: Sequence[int]) -> Iterable[str]:
+def _oddities(values: Sequence[Decimal], chain: Sequence[int]) -> Iterable[Flag]:
     for last, following in zip(chain, [*chain[1:], len(values)], strict=True):
         for value in values[last + 1 : following]:
-            yield METER_DIP if value < values[last] else METER_SPIKE
+            yield Flag.METER_DIP if value < values[last] else Flag.METER_SPIKE
 
 
 def _longest_rise(values: Sequence[Decimal]) -> list[int]:

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -10,6 +11,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from servicekit.errors import ErrorKind, InvalidRequest, PlatformError, Violation
 from session_service.domain.facts import IdTagInfo, Start, Stop
 from session_service.domain.flags import ANSWERED_BY_STOP, Flag, words
+from session_service.domain.meter_values import MeterValue
+from session_service.domain.registers import Reading, Series, last_reading, registers
 
 
 class SessionNotFound(PlatformError):
@@ -40,18 +43,6 @@ class Source(enum.StrEnum):
     """It follows from what else is known; the charge point has not told it."""
     OPERATOR = "OPERATOR"
     """An operator has set it."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the energy register of a session showed last.
-
-    Attributes:
-        time: By the clock of the charge point.
-    """
-
-    time: datetime
-    register_wh: Decimal
 
 
 @dataclass(frozen=True)
@@ -105,7 +96,8 @@ class Session:
 
     Attributes:
         start_time: By the clock of the charge point; the time of receipt when it told none.
-        latest: What the energy register showed last; known while the session runs.
+        series: The energy registers that were read, as far as they are known.
+        latest: What is made of them.
     """
 
     id: uuid.UUID
@@ -122,6 +114,7 @@ class Session:
     create_time: datetime
     flags: tuple[str, ...] = ()
     end: End | None = None
+    series: Series = ()
     latest: Reading | None = None
 
     @property
@@ -189,8 +182,18 @@ class Session:
             (self._is_corrected_by(stop), Flag.END_CORRECTED),
             (stop.receipt.is_meter_repaired, Flag.METER_REPAIRED),
             (stop.meter_stop < self.meter_start, Flag.METER_STOP_BELOW_START),
+            (self._has_shown_more_than(stop), Flag.METER_STOP_BELOW_READING),
         )
         return self._ended(end, doubts)
+
+    def read(self, series: Series) -> "Session":
+        """Return the session with what is made of the registers that were read in it."""
+        latest = last_reading(series, self.meter_start)
+        return dataclasses.replace(self, series=series, latest=latest)
+
+    def read_also(self, values: Iterable[MeterValue]) -> "Session":
+        """Return the session with what these meter values show among what was read before."""
+        return self.read(sorted([*self.series, *registers(values)]))
 
     def superseded(self, start: Start) -> "Session":
         """Return the session as the next start on its connector leaves it, its stop missing.
@@ -268,6 +271,9 @@ class Session:
         starting = {self.id_tag.lower(), (self.id_tag_info.parent or self.id_tag).lower()}
         return not starting.isdisjoint({stop.id_tag.lower(), (parent or stop.id_tag).lower()})
 
+    def _has_shown_more_than(self, stop: Stop) -> bool:
+        return self.latest is not None and stop.meter_stop < self.latest.register_wh - _ROUNDING_WH
+
     def _is_corrected_by(self, stop: Stop) -> bool:
         return self.end is not None and not self.end.is_repeated_by(stop)
 
@@ -283,7 +289,9 @@ class Session:
 
     def _ended(self, end: End, doubts: tuple[str, ...]) -> "Session":
         open_still = tuple(flag for flag in self.flags if flag not in ANSWERED_BY_STOP)
-        return dataclasses.replace(self, end=end, flags=tuple(dict.fromkeys(open_still + doubts)))
+        read = sorted(flag.value for flag in self.latest.doubts) if self.latest else []
+        every = dict.fromkeys((*open_still, *doubts, *read))
+        return dataclasses.replace(self, end=end, flags=tuple(every))
 
     def _at_least_start(self, reading: Reading) -> int:
         return max(self.meter_start, int(reading.register_wh.quantize(_ONE, ROUND_HALF_UP)))
@@ -310,4 +318,5 @@ class SessionFilter:
 
 
 _ONE = Decimal(1)
+_ROUNDING_WH = 1
 _MICROSECOND = timedelta(microseconds=1)

@@ -45,7 +45,8 @@ class Batch:
 
     async def end(self, session: Session, stop: Stop) -> None:
         """End a session by a stop."""
-        await store_end(self._changes, session, session.stopped(stop), stop.receipt)
+        ended = session.read_also(stop.meter_values).stopped(stop)
+        await store_end(self._changes, session, ended, stop.receipt)
         self._meter_rows += stop_rows(stop, session)
 
     async def finish(self) -> None:

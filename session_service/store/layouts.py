@@ -3,10 +3,12 @@
 import functools
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.database import Database
 from session_service.domain.meter_values import SampleLayout, sample_layout
@@ -80,6 +82,28 @@ def to_layout(row: Mapping[Any, Any]) -> SampleLayout:
         contexts=row["contexts"],
         locations=row["locations"],
         formats=row["formats"],
+    )
+
+
+async def kept_layouts(
+    connection: AsyncConnection, ids: Collection[uuid.UUID]
+) -> Mapping[uuid.UUID, SampleLayout]:
+    """Return layouts for values in the units that are kept: nothing is to be converted."""
+    query = sa.select(table).where(table.c.layout_id.in_(ids))
+    rows = (await connection.execute(query)).mappings().all()
+    return {row["layout_id"]: _kept(row) for row in rows}
+
+
+def _kept(row: Mapping[Any, Any]) -> SampleLayout:
+    return SampleLayout(
+        tuple(row["measurands"]),
+        tuple(row["phases"]),
+        tuple(row["units"]),
+        tuple(row["contexts"]),
+        tuple(row["locations"]),
+        tuple(row["formats"]),
+        raw_units=(None,) * len(row["units"]),
+        conversions=(),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from session_service.domain.facts import AuthorizationStatus, IdTagInfo, Receipt, Start
 from session_service.domain.quarantine import QuarantineEntry, QuarantineReason, Resolution
-from session_service.domain.sessions import End, Reading, Session, Source
+from session_service.domain.sessions import End, Session, Source
 
 Row = Mapping[Any, Any]
 
@@ -67,7 +67,7 @@ def start_info(row: Row) -> IdTagInfo:
     )
 
 
-def to_session(row: Row, latest: Reading | None = None) -> Session:
+def to_session(row: Row) -> Session:
     """Return the session of a row."""
     return Session(
         id=row["session_id"],
@@ -84,7 +84,6 @@ def to_session(row: Row, latest: Reading | None = None) -> Session:
         create_time=row["create_time"],
         flags=tuple(row["flags"]),
         end=_end(row) if row["stop_receive_time"] else None,
-        latest=latest,
     )
 
 

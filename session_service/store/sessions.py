@@ -9,11 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.database import Database
 from servicekit.pagination import Page, PageRequest
+from session_service.domain.registers import registers
 from session_service.domain.sessions import Session, SessionFilter, SessionState
+from session_service.domain.summary import MeterSummary, summary
 from session_service.store.paging import position
-from session_service.store.readings import latest_readings
+from session_service.store.readings import MOST, newest_values
 from session_service.store.rows import to_session
 from session_service.store.tables import sessions
+
+_RECENT = 20
+"""Meter values that tell how far a running session has come; dips are shorter."""
 
 
 class PostgresSessionStore:
@@ -28,6 +33,19 @@ class PostgresSessionStore:
         async with self._database.transaction() as connection:
             found = await _read(connection, query)
         return found[0] if found else None
+
+    async def show(self, session_id: uuid.UUID) -> tuple[Session, MeterSummary] | None:
+        """Return the session with this id, if there is one, and the sum of its meter values."""
+        query = sa.select(sessions).where(sessions.c.session_id == session_id)
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+            if row is None:
+                return None
+            values = (await newest_values(connection, [session_id], MOST)).get(session_id, [])
+        session = to_session(row)
+        if session.end is None:
+            session = session.read(registers(values))
+        return session, summary(values, session.meter_start)
 
     async def list(self, page: PageRequest, wanted: SessionFilter) -> Page[Session]:
         """Return a page of sessions, newest first."""
@@ -50,8 +68,11 @@ async def _read(connection: AsyncConnection, query: sa.Select[Any]) -> Sequence[
     """Read sessions, and the newest register of those that run."""
     rows = (await connection.execute(query)).mappings().all()
     running = [row["session_id"] for row in rows if row["stop_receive_time"] is None]
-    readings = await latest_readings(connection, running)
-    return [to_session(row, readings.get(row["session_id"])) for row in rows]
+    values = await newest_values(connection, running, _RECENT)
+    return [
+        session.read(registers(values[session.id])) if session.id in values else session
+        for session in map(to_session, rows)
+    ]
 
 
 def _conditions(wanted: SessionFilter) -> list[sa.ColumnElement[bool]]:

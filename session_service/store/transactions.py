@@ -17,9 +17,10 @@ from session_service.domain.facts import (
     Stop,
 )
 from session_service.domain.flags import Flag
+from session_service.domain.registers import registers
 from session_service.domain.sessions import End, Session
 from session_service.store.events import Changes
-from session_service.store.readings import latest_readings
+from session_service.store.readings import newest_values
 from session_service.store.rows import end_row, start_info, start_row, to_session
 from session_service.store.tables import sessions
 
@@ -66,17 +67,13 @@ async def store_start(changes: Changes, start: Start) -> tuple[StartAnswer, Sess
 
 
 async def find_named(connection: AsyncConnection, stop: Stop) -> Session | None:
-    """Return the session that a stop names, locked against other ends."""
-    query = (
-        sa.select(sessions)
-        .where(
-            sessions.c.transaction_id == stop.transaction_id,
-            sessions.c.charge_point_id == stop.charge_point_id,
-        )
-        .with_for_update()
+    """Return the session that a stop names with its last reading, locked against other ends."""
+    found = await _locked(
+        connection,
+        sessions.c.transaction_id == stop.transaction_id,
+        sessions.c.charge_point_id == stop.charge_point_id,
     )
-    row = (await connection.execute(query)).mappings().one_or_none()
-    return to_session(row) if row else None
+    return found[0] if found else None
 
 
 async def find_locked(connection: AsyncConnection, session_id: uuid.UUID) -> Session | None:
@@ -133,8 +130,10 @@ async def _locked(
 ) -> Sequence[Session]:
     query = sa.select(sessions).where(*conditions).order_by(sessions.c.session_id).with_for_update()
     rows = (await connection.execute(query)).mappings().all()
-    readings = await latest_readings(connection, [row["session_id"] for row in rows])
-    return [to_session(row, readings.get(row["session_id"])) for row in rows]
+    values = await newest_values(connection, [row["session_id"] for row in rows])
+    return [
+        session.read(registers(values.get(session.id, ()))) for session in map(to_session, rows)
+    ]
 
 
 async def _running(connection: AsyncConnection, start: Start) -> int:

@@ -9,9 +9,9 @@ import pytest
 from servicekit.errors import InvalidRequest
 from session_service.domain.facts import StartKey
 from session_service.domain.flags import Flag
+from session_service.domain.registers import Reading
 from session_service.domain.sessions import (
     Closing,
-    Reading,
     Session,
     SessionAlreadyEnded,
     SessionState,

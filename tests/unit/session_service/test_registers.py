@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from session_service.domain.flags import Flag
 from session_service.domain.meter_values import MeterValue, sample_layout
 from session_service.domain.registers import (
     RegisterReading,
@@ -61,7 +62,7 @@ def test_registers_are_believed_as_far_as_they_rise(
     start: int, values: list[int], latest: int | None, rise: int, doubts: set[str]
 ) -> None:
     assert read(values, start) == RegisterReading(
-        None if latest is None else Decimal(latest), Decimal(rise), frozenset(doubts)
+        None if latest is None else Decimal(latest), Decimal(rise), frozenset(map(Flag, doubts))
     )
 
 

@@ -18,7 +18,8 @@ from session_service.domain.facts import (
     TagCheck,
     reservation_id,
 )
-from session_service.domain.sessions import Reading, Session, SessionState
+from session_service.domain.registers import Reading
+from session_service.domain.sessions import Session, SessionState
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ACCEPTED = IdTagInfo(AuthorizationStatus.ACCEPTED, parent="GROUP")
@@ -188,3 +189,18 @@ def test_duration_and_average_power_follow_the_newest_reading_then_the_stop() ->
     assert (stopped.duration, stopped.average_power_w) == (timedelta(hours=1), 11_000)
     backwards = running.stopped(a_stop(time=NOON - timedelta(days=1)))
     assert (backwards.duration, backwards.average_power_w) == (timedelta(0), None)
+
+
+def test_stop_tells_what_is_odd_about_the_registers_that_were_read() -> None:
+    series = [(NOON + timedelta(minutes=at), Decimal(wh)) for at, wh in enumerate((1200, 0, 1400))]
+    assert a_session().read(series).stopped(a_stop()).flags == ("METER_DIP",)
+    lower = a_session().read(series).stopped(a_stop(meter_stop=1300))
+    assert lower.flags == ("METER_STOP_BELOW_READING", "METER_DIP")
+    assert a_session().read(series[:1]).stopped(a_stop(meter_stop=1199)).flags == ()
+
+
+def test_energy_of_a_running_session_bridges_the_reset_of_its_register() -> None:
+    series = [
+        (NOON + timedelta(minutes=at), Decimal(wh)) for at, wh in enumerate((2000, 3000, 0, 10, 20))
+    ]
+    assert a_session().read(series).energy_wh == 2020

@@ -251,7 +251,9 @@ Global___Session: _TypeAlias = Session  # noqa: Y015
 
 @_typing.final
 class MeterSummary(_message.Message):
-    """Sums up the meter values of a session: evidence beside the registers of its start and its stop."""
+    """Sums up the meter values of a session, at most the 10,000 newest: evidence beside the registers of its
+    start and its stop.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -265,8 +267,8 @@ class MeterSummary(_message.Message):
     meter_value_count: _builtins.int
     """Counts the meter values."""
     metered_energy_wh: _builtins.int
-    """Holds the energy in Wh by which the register rose over the meter values; dips are left out, and the
-    reset of a register is bridged. Absent with fewer than two readings.
+    """Holds the energy in Wh by which the register rose from the start over the meter values; dips are left
+    out, and the reset of a register is bridged. Absent when no reading is believed.
     """
     peak_power_w: _builtins.int
     """Holds the highest power that was measured (Power.Active.Import), in W; absent when none was."""
