@@ -4,7 +4,7 @@ from csms.v1 import session_service_pb2 as pb
 from servicekit.outbox.cursor import Cursor
 from servicekit.parsing import Parsing
 from servicekit.timestamps import to_timestamp
-from session_service.convert.api import charge_point_id
+from session_service.convert.names import charge_point_id
 from session_service.domain.events import Change, News
 
 _TYPE = {
