@@ -73,12 +73,12 @@ def _last_of_each(query: sa.Select[Any], interval: timedelta) -> sa.Select[Any]:
 def _conditions(wanted: MeterValueFilter) -> list[sa.ColumnElement[bool]]:
     conditions = _parent(wanted)
     if wanted.measurand is not None:
+        # As an array, for a join would lose the order of the index.
         holding = sa.select(layouts.c.layout_id).where(
-            layouts.c.measurands.any(sa.literal(wanted.measurand))
+            sa.literal(wanted.measurand) == sa.any_(layouts.c.measurands)
         )
-        conditions.append(
-            meter_values.c.layout_id == sa.any_(sa.func.array(holding.scalar_subquery()))
-        )
+        ids = sa.func.array(holding.scalar_subquery(), type_=pg.ARRAY(sa.Uuid))
+        conditions.append(meter_values.c.layout_id == sa.any_(ids))
     if wanted.start_time is not None:
         conditions.append(meter_values.c.sample_time >= wanted.start_time)
     if wanted.end_time is not None:

@@ -120,62 +120,6 @@ async def test_repaired_values_keep_the_frame_once(platform: Platform, count: Co
     assert (count(), count(kept), count("raw_frame IS NULL")) == (2, 1, 1)
 
 
-async def test_value_belongs_to_the_session_that_its_transaction_names(
-    platform: Platform,
-) -> None:
-    transaction_id = (await platform.gateway.start()).transaction_id
-    await platform.gateway.meter(energy(-5, "1"), connector_id=0, transaction_id=transaction_id)
-    assert await shown(platform) == ["1"]
-
-
-@pytest.mark.parametrize("transaction_id", [None, 0, -1, 9223372036854766666])
-async def test_value_without_a_known_transaction_belongs_to_what_runs_on_the_connector(
-    platform: Platform, count: Count, transaction_id: int | None
-) -> None:
-    await platform.gateway.start()
-    await platform.gateway.start("CP-2")
-    await platform.gateway.meter(energy(1, "10"), transaction_id=transaction_id)
-    await platform.gateway.meter(energy(1, "20"), transaction_id=transaction_id, connector_id=2)
-    await platform.gateway.meter(energy(-1, "30"), transaction_id=transaction_id)
-    (session,) = await platform.all_sessions(charge_point="chargePoints/CP-1")
-    assert [v.sampled_values[0].value for v in await platform.meter_values(session)] == ["10"]
-    assert count("session_id IS NULL") == 2
-
-
-async def test_value_belongs_to_none_when_two_sessions_run_on_the_connector(
-    platform: Platform, count: Count
-) -> None:
-    await platform.gateway.start(timestamp=at(10))
-    await platform.gateway.start()  # comes late, and its stop may follow
-    await platform.gateway.meter(energy(20, "1"), transaction_id=0)
-    assert count("session_id IS NULL") == 1
-
-
-async def test_transaction_of_another_charge_point_is_unknown(
-    platform: Platform, count: Count
-) -> None:
-    transaction_id = (await platform.gateway.start()).transaction_id
-    await platform.gateway.meter(
-        energy(1, "1"), charge_point_id="CP-2", transaction_id=transaction_id
-    )
-    assert (await shown(platform), count("session_id IS NULL")) == ([], 1)
-
-
-async def test_ended_session_takes_values_of_its_time_only(
-    platform: Platform, count: Count
-) -> None:
-    ended = (await platform.gateway.start()).transaction_id
-    await platform.gateway.stop(ended)
-    session = await platform.the_session()
-    await platform.gateway.start(timestamp=at(7200))
-    await platform.gateway.meter(
-        energy(1, "1001"), energy(3600, "5000"), energy(9000, "6000"), transaction_id=ended
-    )
-    kept = await platform.meter_values(session)
-    assert [value.sampled_values[0].value for value in kept] == ["1001", "5000"]
-    assert count("session_id IS NULL") == 1
-
-
 async def test_start_values_and_stop_in_a_row_are_kept_in_order(platform: Platform) -> None:
     async def charge(number: int) -> None:
         charge_point_id = f"CP-{number}"
@@ -214,22 +158,6 @@ async def test_energy_of_a_running_session_comes_from_the_newest_register(
     assert (await platform.the_session()).energy_wh == 2500
     await platform.gateway.meter(energy(240, "10"), transaction_id=transaction_id)
     assert (await platform.the_session()).energy_wh == 0
-
-
-async def test_meter_values_are_paged_by_time(platform: Platform) -> None:
-    transaction_id = (await platform.gateway.start()).transaction_id
-    values = [energy(second, str(second)) for second in (3, 1, 2, 1)]
-    values[3].sampled_value[0].value = "9"
-    await platform.gateway.meter(*values, transaction_id=transaction_id)
-    request = pb.ListMeterValuesRequest(parent=(await platform.the_session()).name, page_size=1)
-    times = []
-    while True:
-        page = await platform.sessions.ListMeterValues(request)
-        times += [to_datetime(value.sample_time).second for value in page.meter_values]
-        request.page_token = page.next_page_token
-        if not request.page_token:
-            break
-    assert times == [1, 1, 2, 3]
 
 
 async def test_values_are_kept_by_month(platform: Platform, count: Count) -> None:

@@ -1,0 +1,226 @@
+"""What meter values say about energy, power and the state of charge, and what is to be believed.
+
+Registers only rise. What a charge point shows does not always: it dips to zero for a while, jumps
+to a value that no meter can have, begins again from zero, or calls kWh Wh.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from session_service.domain.meter_values import (
+    ENERGY_REGISTER,
+    TRANSACTION_BEGIN,
+    MeterValue,
+    kept_numbers,
+)
+
+POWER = "Power.Active.Import"
+STATE_OF_CHARGE = "SoC"
+METER_DIP = "METER_DIP"
+"""The register fell and came back to where it was."""
+METER_SPIKE = "METER_SPIKE"
+"""The register jumped up and came back to where it was."""
+METER_RESET = "METER_RESET"
+"""The register fell and went on rising from the new level."""
+METER_UNIT_DOUBTFUL = "METER_UNIT_DOUBTFUL"
+"""The register is plausible only if it is in kWh, and it is said to be in Wh."""
+
+
+@dataclass(frozen=True)
+class RegisterReading:
+    """What a series of registers says.
+
+    Attributes:
+        latest_wh: The last register that is believed; None: there is none.
+        rise_wh: How much energy flowed since the start; what flowed while the register was being
+            reset is not in it.
+        doubts: What is odd about the series, in constant words.
+    """
+
+    latest_wh: Decimal | None
+    rise_wh: Decimal
+    doubts: frozenset[str]
+
+
+def energy_register(meter_value: MeterValue) -> Decimal | None:
+    """Return the energy register at the outlet in Wh; None when it is not told."""
+    return _outlet(meter_value, ENERGY_REGISTER, "Wh")
+
+
+def power_w(meter_value: MeterValue) -> Decimal | None:
+    """Return the power that the vehicle takes at the outlet in W; None when it is not told."""
+    return _outlet(meter_value, POWER, "W")
+
+
+def state_of_charge(meter_value: MeterValue) -> Decimal | None:
+    """Return the state of charge in percent; None when it is not told.
+
+    0 counts as not told: it is what AC charge points say, which do not know it.
+    """
+    measurands, numbers = meter_value.layout.measurands, kept_numbers(meter_value)
+    for measurand, number in zip(measurands, numbers, strict=True):
+        if measurand == STATE_OF_CHARGE and number is not None and 0 < Decimal(number) <= _PERCENT:
+            return Decimal(number)
+    return None
+
+
+def read_registers(
+    series: Iterable[tuple[datetime, Decimal]], meter_start: int | Decimal
+) -> RegisterReading:
+    """Judge a series of registers.
+
+    Args:
+        series: Times and registers in Wh, in the order of time.
+        meter_start: The register in Wh with which the session began.
+    """
+    start, doubts = Decimal(meter_start), set[str]()
+    values = [start]
+    for _, value in series:
+        if _is_overflow(value, start):
+            doubts.add(METER_SPIKE)
+        elif _is_kilowatt_hours(value, start):
+            doubts.add(METER_UNIT_DOUBTFUL)
+        else:
+            values.append(value)
+    segments = _segments(_without_dips(values, doubts), doubts)
+    rise = sum((segment[-1] - segment[0] for segment in segments), Decimal(0))
+    is_told = len(segments) > 1 or len(segments[0]) > 1
+    return RegisterReading(segments[-1][-1] if is_told else None, rise, frozenset(doubts))
+
+
+def _without_dips(values: Sequence[Decimal], doubts: set[str]) -> list[Decimal]:
+    """Leave out what fell and came back in one step, however long it stayed away."""
+    kept: list[Decimal] = []
+    at = 0
+    while at < len(values):
+        back = _end_of_dip(kept, values, at) if kept and values[at] < kept[-1] else None
+        if back is None:
+            kept.append(values[at])
+            at += 1
+        else:
+            doubts.add(METER_DIP)
+            at = back
+    return kept
+
+
+def _end_of_dip(kept: Sequence[Decimal], values: Sequence[Decimal], at: int) -> int | None:
+    """Return where the register is back at the level from which it fell; None: it is no dip."""
+    level = kept[-1]
+    if len(kept) > 1 and values[at] >= kept[-2]:  # the level is what does not fit
+        return None
+    back = next((index for index in range(at, len(values)) if values[index] >= level), None)
+    if back is None:
+        return None
+    lower = values[at:back]
+    return back if 2 * (values[back] - max(lower)) >= level - min(lower) else None
+
+
+def _segments(values: Sequence[Decimal], doubts: set[str]) -> list[list[Decimal]]:
+    """Return the registers that are believed, from one reset to the next."""
+    believed: list[list[Decimal]] = []
+    waiting = [values]
+    while waiting:
+        part = waiting.pop()
+        chain = _longest_rise(part)
+        split = _reset(part, chain)
+        if split is not None:
+            doubts.add(METER_RESET)
+            waiting += [part[split:], part[:split]]
+        elif chain[0] > 0:  # what came later fell and did not rise: the begin is believed
+            doubts.add(METER_DIP)
+            waiting.append(part[: chain[0]])
+        else:
+            doubts.update(_oddities(part, chain))
+            believed.append([part[index] for index in chain])
+    return believed
+
+
+def _reset(values: Sequence[Decimal], chain: Sequence[int]) -> int | None:
+    """Return where the register begins anew: at what does not fit and yet rises by itself."""
+    if chain[0] > 0 and _goes_on([values[index] for index in chain], values[chain[0] - 1]):
+        return chain[0]
+    for last, following in zip(chain, [*chain[1:], len(values)], strict=True):
+        low = [index for index in range(last + 1, following) if values[index] < values[last]]
+        if _goes_on([values[index] for index in low], values[last]):
+            return low[0]
+    return None
+
+
+def _goes_on(values: Sequence[Decimal], level: Decimal) -> bool:
+    """Tell whether registers that are lower than a level rise from far below it."""
+    if len(values) < 2 or not (level - values[0] >= _NOTABLE_WH or 2 * values[0] <= level):
+        return False
+    chain = _longest_rise(values)
+    return values[chain[-1]] > values[chain[0]]
+
+
+def _oddities(values: Sequence[Decimal], chain: Sequence[int]) -> Iterable[str]:
+    for last, following in zip(chain, [*chain[1:], len(values)], strict=True):
+        for value in values[last + 1 : following]:
+            yield METER_DIP if value < values[last] else METER_SPIKE
+
+
+def _longest_rise(values: Sequence[Decimal]) -> list[int]:
+    """Return where the longest subsequence that never falls is; among equals, the lowest."""
+    tails: list[Decimal] = []  # by length: the lowest last value of a subsequence that long
+    ends: list[int] = []
+    before: list[int | None] = []
+    for index, value in enumerate(values):
+        length = bisect_right(tails, value)
+        before.append(ends[length - 1] if length else None)
+        tails[length : length + 1] = [value]
+        ends[length : length + 1] = [index]
+    chain = []
+    at: int | None = ends[-1]
+    while at is not None:
+        chain.append(at)
+        at = before[at]
+    return chain[::-1]
+
+
+def _is_overflow(value: Decimal, start: Decimal) -> bool:
+    """Tell whether a register has left the 32 bits that it is counted in."""
+    return value > _32_BITS >= start
+
+
+def _is_kilowatt_hours(value: Decimal, start: Decimal) -> bool:
+    return value < start <= value * 1000 <= start + _MOST_WH
+
+
+def _outlet(meter_value: MeterValue, measurand: str, unit: str) -> Decimal | None:
+    """Return a value at the outlet: the total, else the sum of the phases.
+
+    What was taken at the begin of the transaction counts only when there is nothing newer.
+    """
+    begun: dict[str, Decimal] = {}
+    newer: dict[str, Decimal] = {}
+    layout, numbers = meter_value.layout, kept_numbers(meter_value)
+    for at, number in enumerate(numbers):
+        if (
+            number is not None
+            and layout.measurands[at] == measurand
+            and layout.locations[at] == "Outlet"
+            and layout.units[at] in {unit, None}
+        ):
+            found = begun if layout.contexts[at] == TRANSACTION_BEGIN else newer
+            phase = (layout.phases[at] or _TOTAL).removesuffix("-N")
+            found.setdefault(phase, Decimal(number))
+    return _total(newer if _PHASES.intersection(newer) else begun)
+
+
+def _total(by_phase: dict[str, Decimal]) -> Decimal | None:
+    if _TOTAL in by_phase:
+        return by_phase[_TOTAL]
+    phases = [value for phase, value in by_phase.items() if phase in _PHASES]
+    return sum(phases, Decimal(0)) if phases else None
+
+
+_TOTAL = ""
+_PHASES = frozenset({_TOTAL, "L1", "L2", "L3"})
+_PERCENT = 100
+_32_BITS = Decimal(2**32)
+_MOST_WH = Decimal(1_000_000)
+_NOTABLE_WH = Decimal(1000)
