@@ -40,9 +40,10 @@ CREATE TEMPORARY TABLE incoming_meter_values (
 """
 _COPY = "COPY incoming_meter_values FROM STDIN"
 # A transaction id is good when its session runs, or covers the time of the value, or has ended
-# without a word of the charge point and without another after it on the connector, or when the value says that it was taken at an end of the
-# transaction: some come after the stop. Only a value without a good id is looked up by its
-# connector, by two indexes: among what runs, and among what has ended later than the value.
+# without a word of the charge point and without another after it on the connector, or when the
+# value says that it was taken at an end of the transaction: some come after the stop. Only a value
+# without a good id is looked up by its connector, by two indexes: among what runs, and among what
+# has ended later than the value.
 _KEEP = """
 INSERT INTO meter_values (
     sample_time, receive_time, digest, layout_id, session_id, reported_transaction_id,
@@ -105,7 +106,6 @@ ON CONFLICT DO NOTHING
 _PREPARED = "session_service.incoming_meter_values"
 _NULL = "\\N"
 _NO_EVIDENCE = f"{_NULL}\t{_NULL}"
-
 
 Message = MeterReport | QuarantineEntry
 

@@ -6,7 +6,7 @@ import pytest
 
 from csms.ocpp.v16 import types_pb2
 from session_service.convert.meter_values import meter_values
-from session_service.domain.sessions import MeterReport, Receipt
+from session_service.domain.facts import MeterReport, Receipt
 from session_service.store.meter_values import report_rows
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
