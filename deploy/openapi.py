@@ -120,11 +120,13 @@ class _Document:
 
     def _operations(self, method: MethodDescriptor) -> Iterator[tuple[str, str, Json]]:
         rule = method.GetOptions().Extensions[annotations_pb2.http]
-        for binding in (rule, *rule.additional_bindings):
+        for number, binding in enumerate((rule, *rule.additional_bindings), 1):
             verb = binding.WhichOneof("pattern")
             if verb in VERBS:
                 path, parameters, bound = self._path(getattr(binding, verb), method.input_type)
                 operation = self._operation(method, parameters, bound, binding.body)
+                if number > 1:  # an operation id stands for one path
+                    operation["operationId"] += f"_{number}"
                 yield verb, path, operation
 
     def _operation(

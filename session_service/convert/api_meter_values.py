@@ -81,18 +81,28 @@ def _sample(stored: StoredMeterValue, position: int, number: str | None) -> pb.S
     """Return a sample; what is no number was not converted and has the unit that was sent."""
     layout, sent = stored.meter_value.layout, stored.meter_value.values[position]
     unit, raw_unit = layout.units[position], layout.raw_units[position]
-    is_number = number is not None
+    if number is None:
+        return pb.SampledValue(
+            value=sent, unit=raw_unit or unit or "", **_meaning(stored, position)
+        )
     return pb.SampledValue(
-        value=number if is_number else sent,
-        measurand=layout.measurands[position],
-        unit=unit if is_number else raw_unit or unit,
-        phase=layout.phases[position],
-        location=layout.locations[position],
-        context=layout.contexts[position],
-        format=layout.formats[position],
-        raw_value=sent if is_number and sent != number else None,
-        raw_unit=raw_unit if is_number else None,
+        value=number,
+        unit=unit or "",
+        raw_value=sent if sent != number else None,
+        raw_unit=raw_unit,
+        **_meaning(stored, position),
     )
+
+
+def _meaning(stored: StoredMeterValue, position: int) -> dict[str, str]:
+    layout = stored.meter_value.layout
+    return {
+        "measurand": layout.measurands[position],
+        "phase": layout.phases[position] or "",
+        "location": layout.locations[position],
+        "context": layout.contexts[position],
+        "format": layout.formats[position],
+    }
 
 
 def _parent(name: str) -> MeterValueParent:

@@ -107,7 +107,6 @@ _PREPARED = "session_service.incoming_meter_values"
 _NULL = "\\N"
 _NO_EVIDENCE = f"{_NULL}\t{_NULL}"
 
-
 Message = MeterReport | QuarantineEntry
 
 

@@ -77,7 +77,9 @@ def test_the_document_is_the_one_that_the_protos_make(document: Any, tmp_path: P
 
 def test_the_document_holds_every_operation(document: Any) -> None:
     operations = [item for path in document["paths"].values() for item in path.values()]
-    assert sorted(item["operationId"] for item in operations) == sorted(METHODS)
+    ids = [item["operationId"] for item in operations]
+    assert len(set(ids)) == len(ids)
+    assert {re.sub(r"_\d+$", "", name) for name in ids} == set(METHODS)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.support.errors import failure
 CONNECTOR = "chargePoints/CP-1/connectors/1"
 SAMPLE = types_pb2.SampledValue
 POWER = types_pb2.MEASURAND_POWER_ACTIVE_IMPORT
+PHASES = (types_pb2.PHASE_L1, types_pb2.PHASE_L2)
 
 
 async def walk(
@@ -68,7 +69,10 @@ async def test_measurand_keeps_its_samples_and_the_values_that_have_some(
     platform: Platform,
 ) -> None:
     for second in range(6):
-        samples = [SAMPLE(value="1"), SAMPLE(value=f"{second}", measurand=POWER, phase=second % 3)]
+        samples = [
+            SAMPLE(value="1"),
+            SAMPLE(value=f"{second}", measurand=POWER, phase=PHASES[second % 2]),
+        ]
         both = types_pb2.MeterValue(timestamp=at(second), sampled_value=samples)
         await platform.gateway.meter(both, energy(second + 0.5, "2"))
     found = await walk(platform, CONNECTOR, 2, measurand="Power.Active.Import")
@@ -181,9 +185,9 @@ async def test_value_tells_what_its_message_said(platform: Platform) -> None:
     await platform.gateway.exchange("CP-1", request, repairs=["enum_synonym"], raw_frame="[2]")
     await platform.gateway.meter(energy(3, "3"))
     first, second, third = await walk(platform, CONNECTOR, 10)
-    assert (first.repairs, first.raw_frame) == (["enum_synonym"], "[2]")
+    assert (list(first.repairs), first.raw_frame) == (["enum_synonym"], "[2]")
     assert (first.connector_id, first.ocpp_transaction_id) == (1, -1)
-    assert (second.repairs, second.raw_frame) == ([], "")
+    assert (list(second.repairs), second.raw_frame) == ([], "")
     assert second.ocpp_transaction_id == -1
     assert not third.HasField("ocpp_transaction_id")
     assert (third.session, third.attribution) == ("", pb.MeterValue.ATTRIBUTION_NONE)
