@@ -46,11 +46,11 @@ def meter_values(messages: Iterable[types_pb2.MeterValue]) -> tuple[MeterValue, 
 
 
 def _meter_value(message: types_pb2.MeterValue) -> MeterValue:
-    samples = message.sampled_value
-    layout = _layout(
-        tuple([(s.measurand, s.phase, s.unit, s.context, s.location, s.format) for s in samples])
-    )
-    return MeterValue(to_datetime(message.timestamp), layout, tuple([s.value for s in samples]))
+    values, meanings = [], []
+    for s in message.sampled_value:  # one pass: each makes an object of a sample
+        values.append(s.value)
+        meanings.append((s.measurand, s.phase, s.unit, s.context, s.location, s.format))
+    return MeterValue(to_datetime(message.timestamp), _layout(tuple(meanings)), tuple(values))
 
 
 @functools.lru_cache(_LAYOUTS)

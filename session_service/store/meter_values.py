@@ -100,6 +100,7 @@ FROM (
                 AND NOT named.flags @> '{STOP_MISSING_NEXT_START}'
             ) AS good
     ) AS judged
+    OFFSET 0 -- lets `owner` be looked up once
 ) AS attributed
 ON CONFLICT DO NOTHING
 """
@@ -262,7 +263,7 @@ def _quoted(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """Write a text as COPY reads it (PostgreSQL manual, COPY, text format)."""
-    return text.translate(_COPY_ESCAPES) if not text.isalnum() else text
+    return text if text.isprintable() and "\\" not in text else text.translate(_COPY_ESCAPES)
 
 
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from csms.gateway.v1 import call_pb2
-from servicekit.calls.server import CallServer, ExchangeContext, Handler
+from servicekit.calls.server import AnyHandler, CallServer, ExchangeContext
 from servicekit.clock import SystemClock
 from servicekit.errors import ServiceUnavailable
 from servicekit.grpc_server import GrpcServer, Registration
@@ -51,7 +51,7 @@ class FakeService:
     def __init__(
         self,
         address: str,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, AnyHandler],
         *registrations: Registration,
         tracing: Tracing = NO_TRACING,
         max_in_flight: int = 4000,

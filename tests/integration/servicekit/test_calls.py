@@ -15,7 +15,7 @@ from csms.gateway.v1 import call_pb2, call_pb2_grpc
 from csms.ocpp.v16 import core_pb2
 from csms.ocpp.v16.types_pb2 import IdTagInfo
 from servicekit.calls.client import MAX_BATCH, CallClient
-from servicekit.calls.server import CallContext, Handler
+from servicekit.calls.server import AnyHandler, CallContext, Handler
 from servicekit.clock import SystemClock
 from servicekit.errors import DatabaseUnavailable, DeadlineExceeded, PlatformError, QueueFull
 from servicekit.grpc_client import open_channel
@@ -82,9 +82,14 @@ def tag_of(answer: call_pb2.Answer) -> str:
 
 @asynccontextmanager
 async def linked(
-    handlers: Mapping[str, Handler], *, max_pending: int = 20_000, max_in_flight: int = 4000
+    handlers: Mapping[str, AnyHandler] | None = None,
+    *,
+    max_pending: int = 20_000,
+    max_in_flight: int = 4000,
+    service: FakeService | None = None,
 ) -> AsyncIterator[Link]:
-    service = FakeService(free_address(), handlers, max_in_flight=max_in_flight)
+    if service is None:
+        service = FakeService(free_address(), handlers or {}, max_in_flight=max_in_flight)
     await service.start()
     channel = open_channel(service.address)
     client = CallClient("fake", channel, SystemClock(), max_pending=max_pending)

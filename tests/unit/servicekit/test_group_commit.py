@@ -164,3 +164,44 @@ async def test_closing_that_is_given_up_stops_no_commit() -> None:
 
 async def test_close_of_an_idle_group_returns() -> None:
     await GroupCommit(Store().commit).close()
+
+
+async def test_items_that_come_together_are_settled_together() -> None:
+    store = Store()
+    store.open.clear()
+    group = GroupCommit(store.commit, max_batch=4)
+    first = submit(group, "a")
+    await started(*first)
+    together = [asyncio.create_task(group.submit_all(items)) for items in ("bcd", "ef", "", "g")]
+    await asyncio.sleep(0)
+    store.open.set()
+    assert await asyncio.gather(*together) == [["B", "C", "D"], ["E", "F"], [], ["G"]]
+    assert store.batches == [["a"], ["b", "c", "d"], ["e", "f", "g"]]
+
+
+async def test_more_than_a_batch_may_come_together() -> None:
+    store = Store()
+    assert await GroupCommit(store.commit, max_batch=2).submit_all("abc") == ["A", "B", "C"]
+    assert store.batches == [["a", "b", "c"]]
+
+
+async def test_each_of_many_has_its_own_outcome() -> None:
+    store = Store()
+    outcomes = await GroupCommit(store.commit).submit_all(["a", "poison", "b", "poison 2"])
+    assert [type(outcome) for outcome in outcomes] == [str, ValueError, str, ValueError]
+
+
+async def test_room_of_the_queue_is_counted_by_items() -> None:
+    store = Store()
+    store.open.clear()
+    group = GroupCommit(store.commit, max_queued=3)
+    waiting = [asyncio.create_task(group.submit_all("a"))]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting += [asyncio.create_task(group.submit_all("bcd"))]
+    await asyncio.sleep(0)
+    with pytest.raises(QueueFull):
+        await group.submit_all("e")
+    store.open.set()
+    assert await asyncio.gather(*waiting) == [["A"], ["B", "C", "D"]]
+    assert await group.submit_all("e") == ["E"]
