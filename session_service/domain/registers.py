@@ -59,12 +59,12 @@ Series = Sequence[tuple[datetime, Decimal]]
 
 def energy_register(meter_value: MeterValue) -> Decimal | None:
     """Return the energy register at the outlet in Wh; None when it is not told."""
-    return _outlet(meter_value, ENERGY_REGISTER, "Wh")
+    return _total(_outlet(meter_value, ENERGY_REGISTER, "Wh"))
 
 
 def power_w(meter_value: MeterValue) -> Decimal | None:
     """Return the power that the vehicle takes at the outlet in W; None when it is not told."""
-    return _outlet(meter_value, POWER, "W")
+    return _total(_outlet(meter_value, POWER, "W"))
 
 
 def state_of_charge(meter_value: MeterValue) -> Decimal | None:
@@ -80,8 +80,13 @@ def state_of_charge(meter_value: MeterValue) -> Decimal | None:
 
 
 def registers(values: Iterable[MeterValue]) -> Series:
-    """Return the energy registers that meter values show, which come in the order of time."""
-    return [(it.sample_time, wh) for it in values if (wh := energy_register(it)) is not None]
+    """Return the energy registers that meter values show, which come in the order of time.
+
+    Phases are added up only where no meter value tells a total: some tell a phase now and then.
+    """
+    shown = [(it.sample_time, _outlet(it, ENERGY_REGISTER, "Wh")) for it in values]
+    totals = [(time, by_phase[_TOTAL]) for time, by_phase in shown if _TOTAL in by_phase]
+    return totals or [(time, wh) for time, it in shown if (wh := _total(it)) is not None]
 
 
 def last_reading(series: Series, meter_start: int) -> Reading | None:
@@ -213,8 +218,8 @@ def _is_kilowatt_hours(value: Decimal, start: Decimal) -> bool:
     return value < start <= value * 1000 <= start + _MOST_WH
 
 
-def _outlet(meter_value: MeterValue, measurand: str, unit: str) -> Decimal | None:
-    """Return a value at the outlet: the total, else the sum of the phases.
+def _outlet(meter_value: MeterValue, measurand: str, unit: str) -> dict[str, Decimal]:
+    """Return the values at the outlet by phase.
 
     What was taken at the begin of the transaction counts only when there is nothing newer.
     """
@@ -231,10 +236,11 @@ def _outlet(meter_value: MeterValue, measurand: str, unit: str) -> Decimal | Non
             found = begun if layout.contexts[at] == TRANSACTION_BEGIN else newer
             phase = (layout.phases[at] or _TOTAL).removesuffix("-N")
             found.setdefault(phase, Decimal(number))
-    return _total(newer if _PHASES.intersection(newer) else begun)
+    return newer if _PHASES.intersection(newer) else begun
 
 
 def _total(by_phase: dict[str, Decimal]) -> Decimal | None:
+    """Return the total, else the sum of the phases."""
     if _TOTAL in by_phase:
         return by_phase[_TOTAL]
     phases = [value for phase, value in by_phase.items() if phase in _PHASES]

@@ -56,15 +56,15 @@ async def test_session_without_meter_values_sums_up_nothing(platform: Platform) 
 async def test_register_that_dips_or_is_reset_is_marked_and_not_believed(
     platform: Platform,
 ) -> None:
-    started = (await platform.gateway.start()).transaction_id
-    for seconds, register in ((1, "2000"), (2, "0"), (3, "3000"), (4, "0")):
+    started = (await platform.gateway.start(meter_start=100_000)).transaction_id
+    for seconds, register in ((1, "101000"), (2, "0"), (3, "102000"), (4, "0")):
         await platform.gateway.meter(energy(seconds, register), transaction_id=started)
     assert (await platform.session(started)).energy_wh == 2000
     await platform.gateway.stop(
-        started, meter_stop=700, transaction_data=[energy(5, "300"), energy(6, "700")]
+        started, meter_stop=70, transaction_data=[energy(5, "30"), energy(6, "70")]
     )
     session = await platform.session(started)
     assert session.energy_wh == 0
-    assert session.meter_summary.metered_energy_wh == 2700
+    assert session.meter_summary.metered_energy_wh == 2070
     below = ["METER_STOP_BELOW_START", "METER_STOP_BELOW_READING"]
     assert list(session.flags) == [*below, "METER_DIP", "METER_RESET"]

@@ -201,6 +201,7 @@ def test_stop_tells_what_is_odd_about_the_registers_that_were_read() -> None:
 
 def test_energy_of_a_running_session_bridges_the_reset_of_its_register() -> None:
     series = [
-        (NOON + timedelta(minutes=at), Decimal(wh)) for at, wh in enumerate((2000, 3000, 0, 10, 20))
+        (NOON + timedelta(minutes=at), Decimal(wh))
+        for at, wh in enumerate((101_000, 102_000, 0, 10, 20))
     ]
-    assert a_session().read(series).energy_wh == 2020
+    assert a_session(meter_start=100_000).read(series).energy_wh == 2020
