@@ -326,6 +326,7 @@ async def test_every_watcher_counts_every_event_once_while_a_replica_is_killed(
         open_channel(other.address) as channel,
         gateway_to(channel) as gateway,
     ):
+        platform.gateway.patience_s = gateway.patience_s = PATIENCE_S
         stubs: list[Stub] = [platform.sessions, pb_grpc.SessionServiceStub(channel)]
         watchers = [asyncio.create_task(count.watch(stubs, begin)) for _ in range(4)]
         charging = [
