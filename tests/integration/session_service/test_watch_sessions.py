@@ -46,7 +46,7 @@ class Watch:
     """A stream of events and where it stands."""
 
     def __init__(self, sessions: Stub, **request: Any) -> None:
-        self._call = sessions.WatchSessions(pb.WatchSessionsRequest(**request))
+        self._call = sessions.WatchSessions(pb.WatchSessionsRequest(**request), wait_for_ready=True)
         self._messages = aiter(self._call)
         self.cursor = ""
 
@@ -202,14 +202,17 @@ async def test_quiet_watch_tells_its_cursor_now_and_then(
 
 
 async def test_stop_of_the_service_sends_watchers_elsewhere(
-    platform: Platform, database_url: str, auth_address: str
+    platform: Platform, database_url: str, auth_address: str, tmp_path: Path
 ) -> None:
     await platform.tag()
-    async with session_gateway(database_url, auth_address) as other:
-        watch = await watching(other.sessions)
-        ending = asyncio.create_task(watch.event())
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await ending
+    async with (
+        replica(database_url, auth_address, tmp_path) as other,
+        open_channel(other.address) as channel,
+    ):
+        watch = await watching(pb_grpc.SessionServiceStub(channel))
+        await other.process.stop()
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await watch.event()
     ended = failure(raised)
     assert (ended.code, ended.reason) == (grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE")
     await platform.gateway.start()
@@ -257,6 +260,7 @@ class Replica:
             [sys.executable, "-m", "session_service"],
             folder / "session_service.log",
             env={**os.environ, **settings},
+            stop_timeout_s=20,
         )
 
 
