@@ -93,11 +93,13 @@ async def test_repeats_are_told_once(platform: Platform) -> None:
         answer = await platform.gateway.start(connector_id=connector_id)
     for _ in range(2):
         await platform.gateway.stop(answer.transaction_id)
-    events = [await watch.event() for _ in range(3)]
+    await platform.gateway.start(connector_id=3)
+    events = [await watch.event() for _ in range(4)]
     assert [(event.type, event.session.connector_id) for event in events] == [
         (STARTED, 1),
         (STARTED, 2),
         (ENDED, 2),
+        (STARTED, 3),
     ]
 
 
@@ -202,14 +204,18 @@ async def test_quiet_watch_tells_its_cursor_now_and_then(
 
 
 async def test_stop_of_the_service_sends_watchers_elsewhere(
-    platform: Platform, database_url: str, auth_address: str
+    platform: Platform, database_url: str, auth_address: str, tmp_path: Path
 ) -> None:
     await platform.tag()
-    async with session_gateway(database_url, auth_address) as other:
-        watch = await watching(other.sessions)
-        ending = asyncio.create_task(watch.event())
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await ending
+    async with (
+        replica(database_url, auth_address, tmp_path) as other,
+        open_channel(other.address) as channel,
+    ):
+        await channel.channel_ready()
+        watch = await watching(pb_grpc.SessionServiceStub(channel))
+        await other.process.stop()
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await watch.event()
     ended = failure(raised)
     assert (ended.code, ended.reason) == (grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE")
     await platform.gateway.start()
@@ -225,7 +231,7 @@ EVENTS = 2 * CHARGE_POINTS * SESSIONS
 SLOW_COMMIT = """
 SET search_path TO session;
 CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
-    'BEGIN IF random() < 0.2 THEN PERFORM pg_sleep(0.3); END IF; RETURN NULL; END';
+    'BEGIN IF random() < 0.2 THEN PERFORM pg_sleep(0.5); END IF; RETURN NULL; END';
 CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON outbox DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION dawdle();
 """
@@ -257,6 +263,7 @@ class Replica:
             [sys.executable, "-m", "session_service"],
             folder / "session_service.log",
             env={**os.environ, **settings},
+            stop_timeout_s=20,
         )
 
 
