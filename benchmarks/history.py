@@ -39,22 +39,29 @@ _SESSION = {
     "stop_receive_time": "{stop}",
     "meter_stop": "{meter_stop}",
     "stop_repairs": "{repairs}",
+    "stop_source": "{stop_source}",
+}
+_LAYOUT = {
+    "layout_id": str(uuid.UUID(int=1)),
+    "measurands": "{Energy.Active.Import.Register,Power.Active.Import,SoC}",
+    "phases": "{NULL,NULL,NULL}",
+    "units": "{Wh,W,Percent}",
+    "contexts": "{Sample.Periodic,Sample.Periodic,Sample.Periodic}",
+    "locations": "{Outlet,Outlet,EV}",
+    "formats": "{Raw,Raw,Raw}",
+    "raw_units": "{NULL,NULL,NULL}",
 }
 _METER_VALUE_HEAD = {
     "charge_point_id": "{charge_point}",
     "connector_id": "1",
     "session_id": "{id}",
+    "layout_id": _LAYOUT["layout_id"],
+    "attribution": "TRANSACTION_ID",
 }
 _METER_VALUE = {
     "sample_time": "{hour}:{minute:02}:00",
     "receive_time": "{hour}:{minute:02}:01",
     "digest": "{digest}",
-    "measurands": "{{Energy.Active.Import.Register,Power.Active.Import,SoC}}",
-    "phases": "{{NULL,NULL,NULL}}",
-    "units": "{{Wh,W,Percent}}",
-    "contexts": "{{Sample.Periodic,Sample.Periodic,Sample.Periodic}}",
-    "locations": "{{Outlet,Outlet,EV}}",
-    "formats": "{{Raw,Raw,Raw}}",
     "numbers": "{{{register},11000,{percent}}}",
 }
 _ENTRY = {
@@ -137,6 +144,7 @@ def generate(url: str, history: History) -> Iterator[int]:
         for first, sessions in history.months_of_sessions():
             _copy(connection, "sessions", _SESSION, _sessions(history, first, sessions))
         _copy(connection, "quarantine", _ENTRY, _entries(history))
+        _copy(connection, "layouts", _LAYOUT, ["\t".join(_LAYOUT.values()) + "\n"])
     block = _block()
 
     def fill(month: tuple[datetime, range]) -> int:
@@ -199,6 +207,7 @@ def _sessions(history: History, first: datetime, sessions: range) -> Iterator[st
             stopped="true" if ended else _NULL,
             meter_stop=_register(VALUES_EACH) if ended else _NULL,
             repairs="{}" if ended else _NULL,
+            stop_source="STATION" if ended else _NULL,
         )
 
 

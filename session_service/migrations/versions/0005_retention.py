@@ -1,4 +1,4 @@
-"""Months that are made beside running writers, and values that are deleted by receipt."""
+"""Months that are made beside running writers, values deleted by receipt, sessions by start."""
 
 from alembic import op
 
@@ -9,15 +9,17 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Let `partition_month` wait for writers; index the default partition by receipt."""
+    """Let `partition_month` wait for writers; index what is read and deleted in order."""
     op.execute(_PARTITION_MONTH)
     op.execute(_DEFAULT_BY_RECEIPT)
     op.execute(_FIRST_MONTHS)
+    op.execute(_SESSIONS_BY_START)
 
 
 def downgrade() -> None:
-    """Drop the index; the function stays, as it does no harm."""
-    op.execute("DROP INDEX meter_values_default_receipt")
+    """Put back the indexes; the function stays, as it does no harm."""
+    op.execute("DROP INDEX meter_values_default_receipt, sessions_start_time")
+    op.execute("CREATE INDEX sessions_start_time ON sessions (start_time)")
 
 
 # A writer that had chosen the default partition would fail when its value's month is attached in
@@ -58,4 +60,10 @@ CREATE INDEX meter_values_default_receipt ON meter_values_default (receive_time)
 _FIRST_MONTHS = """
 SELECT partition_month(date_trunc('month', now() AT TIME ZONE 'UTC' + after)::date)
 FROM unnest(ARRAY[interval '0', interval '1 month']) AS after
+"""
+
+# A range of starts is listed in its order.
+_SESSIONS_BY_START = """
+DROP INDEX sessions_start_time;
+CREATE INDEX sessions_start_time ON sessions (start_time, session_id);
 """
