@@ -157,7 +157,7 @@ def _measure(
 ) -> tuple[Read, ...]:
     tell(f"reading from both, {count} times each call")
     readers = [
-        _Reader(Rest(platform.rest_url), history)
+        Reader(Rest(platform.rest_url), history)
         for platform, history in zip(platforms, histories, strict=True)
     ]
     try:
@@ -172,8 +172,16 @@ def _measure(
     return tuple(Read(name, first[name], second[name]) for name in first)
 
 
-class _Reader:
-    """Reads one database, now this, now that of it."""
+class Reader:
+    """Reads one database, now this, now that of it, and takes the time.
+
+    Args:
+        rest: A client of the platform on it.
+        history: What it holds.
+
+    Raises:
+        DepthError: A call failed.
+    """
 
     def __init__(self, rest: Rest, history: History) -> None:
         self._rest, self._history = rest, history
@@ -182,12 +190,19 @@ class _Reader:
         self._middle = self._walk(history.sessions // 2)
 
     def close(self) -> None:
+        """Close the connection."""
         self._rest.close()
 
     def latencies(self) -> Mapping[str, Latency]:
+        """Return what was measured, by the name of the call."""
         return {name: latency(seconds) for name, seconds in self._seconds.items()}
 
     def time(self, name: str, path: str) -> None:
+        """Read once.
+
+        Raises:
+            DepthError: The call failed, or is a list and did not fill its page.
+        """
         begin = time.perf_counter()
         answer = self._get(path)
         self._seconds.setdefault(name, []).append(time.perf_counter() - begin)
