@@ -39,6 +39,9 @@ _SETTINGS = {
     "autovacuum": "off",
 }
 
+# What runs in the generated past is not to be ended for its silence.
+_ENVIRONMENT = {"session_service": {"CSMS_TEND_INTERVAL_S": "86400"}}
+
 
 class DepthError(Exception):
     """Says which read did not answer as it should."""
@@ -111,8 +114,8 @@ async def measure(folder: Path, scale: Scale, tell: Callable[[str], None]) -> De
     async with _server(folder) as postgres:
         urls = [await _database(postgres, name) for name in ("shallow", "deep")]
         async with (
-            voltmesh.running(folder / "shallow", database_url=urls[0]) as small,
-            voltmesh.running(folder / "deep", database_url=urls[1]) as large,
+            voltmesh.running(folder / "shallow", urls[0], _ENVIRONMENT) as small,
+            voltmesh.running(folder / "deep", urls[1], _ENVIRONMENT) as large,
         ):
             begin = time.perf_counter()
             for url, history in zip(urls, histories, strict=True):

@@ -1,7 +1,7 @@
 """voltmesh itself, as `make run` starts it, with nothing but the load on it."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,12 +42,17 @@ class Stored:
 
 
 @asynccontextmanager
-async def running(folder: Path, database_url: str = "") -> AsyncIterator[Platform]:
+async def running(
+    folder: Path,
+    database_url: str = "",
+    extra_env: Mapping[str, Mapping[str, str]] | None = None,
+) -> AsyncIterator[Platform]:
     """Run a platform with an empty database, on free ports, for the length of the block.
 
     Args:
         folder: Holds its database and logs; emptied first, left in place for a look at the logs.
         database_url: An empty database of another server; by default one of its own.
+        extra_env: More environment variables for a part, by its name.
     """
     empty(folder)
     ports = dict.fromkeys(
@@ -62,7 +67,7 @@ async def running(folder: Path, database_url: str = "") -> AsyncIterator[Platfor
             "database_url": database_url,
         }
     )
-    async with Platform(settings) as platform:
+    async with Platform(settings, extra_env=extra_env) as platform:
         yield platform
 
 

@@ -206,7 +206,7 @@ async def test_a_month_that_is_read_is_dropped_in_a_later_turn_and_writers_go_on
     async with await partitions.connect() as reader:
         await reader.execute("SELECT 1 FROM meter_values")
         dropping = asyncio.create_task(retention.enforce())
-        written = []
+        written: list[int] = []
         while not dropping.done():
             written.append(len(written))
             await meter(platform, {written[-1]: MARCH})
