@@ -8,7 +8,6 @@ import pytest
 from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16 import core_pb2, types_pb2
 from csms.v1 import session_service_pb2 as pb
-from servicekit.timestamps import to_datetime
 from tests.integration.session_service.conftest import Platform, at, energy
 
 SAMPLE = types_pb2.SampledValue

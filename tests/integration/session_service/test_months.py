@@ -191,7 +191,9 @@ async def test_a_session_outlives_its_meter_values(
     await Retention(database, FakeClock(FEBRUARY + KEEP), KEEP).enforce()
     (left,) = await platform.meter_values(session)
     assert left.sampled_values[0].value == "2"
-    assert await platform.sessions.GetSession(pb.GetSessionRequest(name=session.name)) == session
+    assert await platform.the_session() == session
+    shown = await platform.sessions.GetSession(pb.GetSessionRequest(name=session.name))
+    assert (shown.energy_wh, shown.meter_summary.meter_value_count) == (session.energy_wh, 1)
 
 
 async def test_a_month_that_is_read_is_dropped_in_a_later_turn_and_writers_go_on(
