@@ -24,8 +24,8 @@ class Scale:
 
     connections: int = 200
     rounds: int = 3
-    seconds: float = 2.5
-    warm_up_seconds: float = 1.0
+    seconds: float = 1.5
+    warm_up_seconds: float = 0.5
     most: int = 400_000
     idle: int = 5000
     command_pairs: int = 200
