@@ -28,6 +28,7 @@ SMALL = Scale(
 MOST_ROUNDS = 2  # one to warm up, one to measure
 
 
+@pytest.mark.timeout(300)  # it starts three platforms
 async def test_a_run_compares_all_servers_and_finds_every_answer_stored(tmp_path: Path) -> None:
     told: list[str] = []
     results = await run(SMALL, tmp_path, told.append)
