@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-from benchmarks import commands, report
+from benchmarks import commands, depth, report
 from benchmarks import platform as voltmesh
 from benchmarks.generator import GeneratorError, allow_open_files, most_connections
 from benchmarks.platform import StorageError
@@ -25,7 +25,14 @@ from deploy.process import ProcessError
 CORES = 2
 FOLDER = report.ROOT / "build" / "benchmarks"
 TIMEOUT_S = 300
-FAILURES = (StorageError, commands.CommandError, GeneratorError, ProcessError, OSError)
+FAILURES = (
+    StorageError,
+    commands.CommandError,
+    depth.DepthError,
+    GeneratorError,
+    ProcessError,
+    OSError,
+)
 
 
 async def run(scale: Scale, folder: Path, tell: Callable[[str], None]) -> report.Results:
@@ -34,6 +41,7 @@ async def run(scale: Scale, folder: Path, tell: Callable[[str], None]) -> report
     Raises:
         StorageError: What was answered is not what is stored.
         CommandError: A command did not complete, or its frame did not come exactly once.
+        DepthError: A list or a single read failed.
         GeneratorError: An answer was wrong or did not come, or a charge point did not come back.
         ProcessError: A server did not start.
     """
@@ -51,7 +59,9 @@ async def run(scale: Scale, folder: Path, tell: Callable[[str], None]) -> report
             rounds = Rounds(servers, scale, tell)
             measured = await rounds.measure()
         (await voltmesh.stored(platform)).check(rounds.stored_meter_values)
-    return report.Results(measured, large, commanded, rounds.stored_meter_values)
+    tell("starting two platforms, one with a year behind it")
+    in_depth = await depth.measure(folder / "depth", scale, tell)
+    return report.Results(measured, large, commanded, in_depth, rounds.stored_meter_values)
 
 
 def main() -> int:

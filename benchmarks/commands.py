@@ -1,45 +1,33 @@
 """Commands by REST: how long one takes, and how many go through one gateway."""
 
 import asyncio
-import http.client
+import http
 import itertools
-import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from benchmarks import platform as voltmesh
 from benchmarks.generator import Generator, generating
+from benchmarks.latency import Latency, latency
 from benchmarks.measure import Processes
-from benchmarks.quantiles import quantile
+from benchmarks.rest import Rest
 from benchmarks.scale import Scale
 from deploy.embedded import Platform
 
 _PREFIX = "commanded"
-_HTTP_TIMEOUT_S = 30
 _WAIT = "20s"
 _ONLINE_TIMEOUT_S = 20.0
 _RETRY_S = 0.1
 _COMMAND = b'{"getLocalListVersion":{}}'
-_HEADERS = {"Content-Type": "application/json"}
 Done = TypeVar("Done")
 
 
 class CommandError(Exception):
     """Says which command did not end as it should."""
-
-
-@dataclass(frozen=True)
-class Latency:
-    """How long calls of one client took, in milliseconds."""
-
-    count: int
-    p50_ms: float
-    p99_ms: float
 
 
 @dataclass(frozen=True)
@@ -83,16 +71,12 @@ class Client:
     """
 
     def __init__(self, url: str) -> None:
-        address = urlsplit(url)
-        assert address.hostname is not None
-        self._http = http.client.HTTPConnection(
-            address.hostname, address.port, timeout=_HTTP_TIMEOUT_S
-        )
+        self._rest = Rest(url)
         self.versions: dict[int, list[int]] = {}
 
     def close(self) -> None:
         """Close the connection."""
-        self._http.close()
+        self._rest.close()
 
     def read(self, number: int) -> None:
         """Read a charge point.
@@ -100,7 +84,7 @@ class Client:
         Raises:
             CommandError: That did not succeed.
         """
-        status, answer = self._call("GET", f"/v1/chargePoints/{_PREFIX}-{number}")
+        status, answer = self._rest.call("GET", f"/v1/chargePoints/{_PREFIX}-{number}")
         if status != http.HTTPStatus.OK:
             raise CommandError(f"A charge point could not be read: {answer}")
 
@@ -133,13 +117,8 @@ class Client:
 
     def _command(self, number: int) -> dict[str, Any]:
         path = f"/v1/chargePoints/{_PREFIX}-{number}/commands?wait={_WAIT}"
-        answer: dict[str, Any] = self._call("POST", path, _COMMAND)[1]
+        answer: dict[str, Any] = self._rest.call("POST", path, _COMMAND)[1]
         return answer
-
-    def _call(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
-        self._http.request(method, path, body, _HEADERS if body else {})
-        response = self._http.getresponse()
-        return response.status, json.loads(response.read())
 
 
 async def measure(platform: Platform, scale: Scale) -> Commands:
@@ -181,7 +160,7 @@ async def _measure(
         len(clients),
         len(together),
         seconds,
-        _latency(together),
+        latency(together),
         spent.us_per(len(together)),
     )
     return Commands(read, command, throughput)
@@ -216,7 +195,7 @@ def _pairs(client: Client, count: int, charge_points: int) -> tuple[Latency, Lat
         client.command(charge_point)
         reads.append(between - begin)
         commands.append(time.perf_counter() - between)
-    return _latency(reads), _latency(commands)
+    return latency(reads), latency(commands)
 
 
 def _stream(client: Client, charge_points: Sequence[int], end: float) -> list[float]:
@@ -254,8 +233,3 @@ def _check(clients: Sequence[Client], received: Sequence[int]) -> None:
         for number in range(len(received))
     ]
     check(received, versions)
-
-
-def _latency(seconds: Sequence[float]) -> Latency:
-    ordered = sorted(seconds)
-    return Latency(len(ordered), quantile(ordered, 0.50) * 1000, quantile(ordered, 0.99) * 1000)

@@ -23,7 +23,7 @@ import uvloop
 
 from benchmarks import frames
 from benchmarks.generator import Opening
-from benchmarks.quantiles import quantile
+from benchmarks.latency import quantile
 from benchmarks.storm import AttemptError, storm
 
 CONNECTING_AT_ONCE = 50

@@ -1,7 +1,7 @@
 """voltmesh itself, as `make run` starts it, with nothing but the load on it."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,24 +42,37 @@ class Stored:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Platform]:
+async def running(
+    folder: Path,
+    database_url: str = "",
+    extra_env: Mapping[str, Mapping[str, str]] | None = None,
+) -> AsyncIterator[Platform]:
     """Run a platform with an empty database, on free ports, for the length of the block.
 
     Args:
         folder: Holds its database and logs; emptied first, left in place for a look at the logs.
+        database_url: An empty database of another server; by default one of its own.
+        extra_env: More environment variables for a part, by its name.
     """
-    _empty(folder)
+    empty(folder)
     ports = dict.fromkeys(
         ("port", "envoy_admin_port", "auth_port", "session_port", "device_port", "gateway_port"), 0
     )
     settings = Settings.model_validate(
-        {**ports, "data": folder / "data", "build": folder / "build", "fleet": 0}
+        {
+            **ports,
+            "data": folder / "data",
+            "build": folder / "build",
+            "fleet": 0,
+            "database_url": database_url,
+        }
     )
-    async with Platform(settings) as platform:
+    async with Platform(settings, extra_env=extra_env) as platform:
         yield platform
 
 
-def _empty(folder: Path) -> None:
+def empty(folder: Path) -> None:
+    """Make an empty folder, whatever was there."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 

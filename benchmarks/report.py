@@ -11,7 +11,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.commands import Commands, Latency
+from benchmarks.commands import Commands
+from benchmarks.depth import Depth, Read
+from benchmarks.latency import Latency
 from benchmarks.rounds import Fleet, Measured
 from benchmarks.servers import OCPP, PICOWS, VOLTMESH, VOLTMESH_ENVOY, WEBSOCKETS
 
@@ -27,6 +29,10 @@ TITLES = {
 _COST_HEAD = (
     "| Server | messages/s | CPU µs each | / picows | / `ocpp` | p50 ms | p99 ms | generator µs |",
     "|---|--:|--:|--:|--:|--:|--:|--:|",
+)
+_DEPTH_HEAD = (
+    "| REST call | p50 ms, shallow | p50 ms, deep | ratio | p99 ms, shallow | p99 ms, deep |",
+    "|---|--:|--:|--:|--:|--:|",
 )
 _LATENCY_HEAD = ("| REST call | calls | p50 ms | p99 ms |", "|---|--:|--:|--:|")
 
@@ -59,6 +65,7 @@ class Results:
     measured: Sequence[Measured]
     fleet: Fleet
     commands: Commands
+    depth: Depth
     stored: int
 
     def of(self, server: str, action: str) -> Measured:
@@ -97,6 +104,12 @@ class Results:
                 self.fleet.storm.last_s,
                 25,
             ),
+            Figure(
+                "p50 of a list or single read, the slowest, with "
+                f"{self.depth.history.meter_values:,} meter values / on a nearly empty database",
+                max(read.ratio for read in self.depth.reads),
+                3,
+            ),
         ]
 
     def markdown(self) -> str:
@@ -106,6 +119,7 @@ class Results:
             *self._costs("Heartbeat"),
             *self._commands(),
             *self._storm(),
+            *self._depth(),
             *self._reached(),
         ]
         stored = f"All {self.stored:,} MeterValues that were answered are stored, ten samples each."
@@ -165,6 +179,24 @@ class Results:
             "",
         ]
 
+    def _depth(self) -> list[str]:
+        depth = self.depth
+        history = (
+            f"{depth.history.sessions:,} sessions with {depth.history.meter_values:,} meter values "
+            f"of three samples, over {depth.history.months} months, generated in "
+            f"{depth.generated_s:.0f} s, against a database with two pages of each list. Each call "
+            f"went to both in turn, {depth.reads[0].deep.count:,} times."
+        )
+        return [
+            "## Depth",
+            "",
+            *_DEPTH_HEAD,
+            *map(_read_row, depth.reads),
+            "",
+            history,
+            "",
+        ]
+
     def _reached(self) -> list[str]:
         rows = [figure.row() for figure in self.figures()]
         return [
@@ -195,6 +227,14 @@ def _cost_row(row: Measured, picows: float, ocpp: float) -> str:
 
 def _latency_row(name: str, latency: Latency) -> str:
     return f"| {name} | {latency.count:,} | {latency.p50_ms:.2f} | {latency.p99_ms:.2f} |"
+
+
+def _read_row(read: Read) -> str:
+    shallow, deep = read.shallow, read.deep
+    return (
+        f"| {read.name} | {shallow.p50_ms:.2f} | {deep.p50_ms:.2f} | {read.ratio:.2f} "
+        f"| {shallow.p99_ms:.2f} | {deep.p99_ms:.2f} |"
+    )
 
 
 def _parts_row(row: Measured, parts: Sequence[str]) -> str:

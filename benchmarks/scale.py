@@ -18,14 +18,18 @@ class Scale:
         command_pairs: Commands, and reads next to them, of the one client that waits for each.
         command_clients: REST clients that send commands side by side.
         command_seconds: How long they do.
+        depth_sessions: Sessions that are generated, with a hundred meter values each.
+        depth_calls: Times that each list and each single read is called, in depth and without.
     """
 
     connections: int = 200
     rounds: int = 3
-    seconds: float = 2.5
-    warm_up_seconds: float = 1.0
+    seconds: float = 1.5
+    warm_up_seconds: float = 0.5
     most: int = 400_000
     idle: int = 5000
     command_pairs: int = 200
     command_clients: int = 16
     command_seconds: float = 5.0
+    depth_sessions: int = 100_000
+    depth_calls: int = 50

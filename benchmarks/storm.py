@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
-from benchmarks.quantiles import quantile
+from benchmarks.latency import quantile
 
 PAUSE_S = (1.0, 3.0)
 """How long a charge point waits after a failed attempt: between these, at random."""

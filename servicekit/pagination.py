@@ -18,13 +18,18 @@ from servicekit.errors import InvalidPageToken
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
+MOST_COUNTED = 10_000
+"""Where counting ends in lists that grow without end (AIP-158 allows an estimate)."""
 
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """One page of rows, the token of the next page (empty: none) and the count of all rows."""
+    """One page of rows, the token of the next page (empty: none) and the count of all rows.
+
+    In a list that grows without end the count ends at `MOST_COUNTED`.
+    """
 
     rows: Sequence[Row]
     next_page_token: str

@@ -30,3 +30,10 @@ class Config(ServiceConfig):
     event_retention_days: int = Field(
         7, ge=1, description="days for which a watch of sessions can be continued from its cursor"
     )
+    meter_value_retention_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="days that meter values are kept; a month is dropped as a whole when all of it"
+        " is older; 0: all are kept",
+    )

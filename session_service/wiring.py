@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from servicekit.calls.server import CallServer
-from servicekit.clock import SystemClock
+from servicekit.clock import Clock, SystemClock
 from servicekit.database import Database
 from servicekit.grpc_client import open_channel
 from servicekit.ids import time_ordered_uuid
@@ -20,7 +20,7 @@ from session_service.store.events import PostgresEventLog
 from session_service.store.layouts import Layouts
 from session_service.store.meter_value_reader import PostgresMeterValueStore
 from session_service.store.meter_values import PostgresMeterValues
-from session_service.store.months import Months
+from session_service.store.months import Months, Retention
 from session_service.store.quarantine import PostgresQuarantine
 from session_service.store.records import PostgresRecords
 from session_service.store.sessions import PostgresSessionStore
@@ -35,7 +35,7 @@ from session_service.use_cases import (
 )
 
 SCHEMA = "session"
-_FORGET_INTERVAL_S = 600.0
+_UPKEEP_INTERVAL_S = 600.0
 
 
 def build(config: Config, tracing: Tracing) -> Service:
@@ -49,10 +49,10 @@ def build(config: Config, tracing: Tracing) -> Service:
     )
     channel = open_channel(config.auth_address)
     device_channel = open_channel(config.device_address)
-    layouts, months = Layouts(database), Months(database, clock)
+    layouts = Layouts(database)
     events = PostgresEventLog(database, clock, timedelta(days=config.event_retention_days))
-    records = PostgresRecords(database, events, layouts, months, time_ordered_uuid)
-    meter_records = PostgresMeterValues(database, layouts, months)
+    records = PostgresRecords(database, events, layouts, time_ordered_uuid)
+    meter_records = PostgresMeterValues(database, layouts)
     transactions = Transactions(
         records, AuthorizationClient(channel, tracing), clock, time_ordered_uuid
     )
@@ -67,7 +67,7 @@ def build(config: Config, tracing: Tracing) -> Service:
     )
     quarantine = Quarantine(PostgresQuarantine(database, events, time_ordered_uuid), clock)
     tending = Periodic("tend_sessions", endings.tend, config.tend_interval_s).started()
-    forgetting = Periodic("forget_events", events.forget_old, _FORGET_INTERVAL_S).started()
+    upkeep = _upkeep(config, database, events, clock)
     meter_values = MeterValues(sessions, PostgresMeterValueStore(database))
     remote = RemoteControl(sessions, CommandClient(device_channel, tracing))
     calls = CallServer(
@@ -87,7 +87,7 @@ def build(config: Config, tracing: Tracing) -> Service:
         drain=[events.close, calls.drain],
         close=[
             tending.close,
-            forgetting.close,
+            *(work.close for work in upkeep),
             records.close,
             meter_records.close,
             channel.close,
@@ -95,3 +95,16 @@ def build(config: Config, tracing: Tracing) -> Service:
             database.close,
         ],
     )
+
+
+def _upkeep(
+    config: Config, database: Database, events: PostgresEventLog, clock: Clock
+) -> list[Periodic]:
+    work = {
+        "forget_events": events.forget_old,
+        "make_months": Months(database, clock).make,
+    }
+    if config.meter_value_retention_days:
+        keep = timedelta(days=config.meter_value_retention_days)
+        work["forget_meter_values"] = Retention(database, clock, keep).enforce
+    return [Periodic(name, do, _UPKEEP_INTERVAL_S).started() for name, do in work.items()]

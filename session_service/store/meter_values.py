@@ -19,7 +19,6 @@ from session_service.domain.quarantine import QuarantineEntry
 from session_service.domain.sessions import Session
 from session_service.store.entries import store_entries
 from session_service.store.layouts import CACHED, Layouts, layout_id, sent_text
-from session_service.store.months import Months
 
 _CREATE = """
 CREATE TEMPORARY TABLE incoming_meter_values (
@@ -114,8 +113,8 @@ Message = MeterReport | QuarantineEntry
 class PostgresMeterValues:
     """Keeps what charge points measure in the schema of session_service."""
 
-    def __init__(self, database: Database, layouts: Layouts, months: Months) -> None:
-        self._database, self._layouts, self._months = database, layouts, months
+    def __init__(self, database: Database, layouts: Layouts) -> None:
+        self._database, self._layouts = database, layouts
         self._messages = GroupCommit[Message, None](self._commit)
 
     async def report(self, messages: Sequence[Message]) -> Sequence[Exception | None]:
@@ -135,7 +134,6 @@ class PostgresMeterValues:
         ordered = sorted(messages, key=attrgetter("charge_point_id"))
         reports = [message for message in ordered if isinstance(message, MeterReport)]
         entries = [message for message in ordered if isinstance(message, QuarantineEntry)]
-        await self._months.make()
         await self._layouts.keep({value.layout for each in reports for value in each.meter_values})
         async with self._database.transaction() as connection:
             await store_meter_values(connection, chain.from_iterable(map(report_rows, reports)))

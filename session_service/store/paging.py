@@ -1,12 +1,14 @@
-"""Where a page begins."""
+"""Where a page begins, and how many rows all pages have."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from servicekit.errors import InvalidPageToken
-from servicekit.pagination import PageRequest
+from servicekit.pagination import MOST_COUNTED, PageRequest
 
 
 def position(page: PageRequest) -> sa.Tuple:
@@ -21,3 +23,9 @@ def position(page: PageRequest) -> sa.Tuple:
     except ValueError:
         raise InvalidPageToken("The page token is not one that this list made.") from None
     return sa.tuple_(sa.literal(time, sa.TIMESTAMP(timezone=True)), sa.literal(key, sa.Uuid))
+
+
+def count(table: sa.Table, conditions: Iterable[sa.ColumnElement[bool]]) -> sa.Select[Any]:
+    """Return a query that counts rows, to `MOST_COUNTED` at most: to count all would read all."""
+    some = sa.select(sa.true()).select_from(table).where(*conditions).limit(MOST_COUNTED)
+    return sa.select(sa.func.count()).select_from(some.subquery())

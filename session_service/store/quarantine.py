@@ -21,7 +21,7 @@ from session_service.domain.sessions import SessionNotFound
 from session_service.store.batch import Batch
 from session_service.store.events import Changes, PostgresEventLog
 from session_service.store.orphans import orphan_in, settle
-from session_service.store.paging import position
+from session_service.store.paging import count, position
 from session_service.store.rows import to_entry
 from session_service.store.tables import quarantine
 from session_service.store.transactions import find_locked
@@ -43,7 +43,6 @@ class PostgresQuarantine:
     async def list(self, page: PageRequest, wanted: QuarantineFilter) -> Page[QuarantineEntry]:
         """Return a page of entries, newest first."""
         conditions = _conditions(wanted)
-        count = sa.select(sa.func.count()).select_from(quarantine).where(*conditions)
         order = sa.tuple_(quarantine.c.receive_time, quarantine.c.entry_id)
         query = (
             sa.select(quarantine)
@@ -52,7 +51,7 @@ class PostgresQuarantine:
             .limit(page.size + 1)
         )
         async with self._database.transaction() as connection:
-            total = await connection.scalar(count)
+            total = await connection.scalar(count(quarantine, conditions))
             rows = (await connection.execute(query)).mappings().all()
         return page.page([to_entry(row) for row in rows], total or 0, _entry_key)
 

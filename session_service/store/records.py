@@ -17,7 +17,6 @@ from session_service.domain.quarantine import QuarantineEntry
 from session_service.store.batch import Batch, Fact, Outcome
 from session_service.store.events import PostgresEventLog
 from session_service.store.layouts import Layouts
-from session_service.store.months import Months
 from session_service.store.transactions import find_start, lock_tags
 
 
@@ -29,11 +28,10 @@ class PostgresRecords:
         database: Database,
         events: PostgresEventLog,
         layouts: Layouts,
-        months: Months,
         new_id: IdSource,
     ) -> None:
         self._database, self._events, self._new_id = database, events, new_id
-        self._layouts, self._months = layouts, months
+        self._layouts = layouts
         self._facts = GroupCommit[Fact, Outcome](self._commit)
 
     async def find_start(self, key: StartKey) -> StartAnswer | None:
@@ -65,7 +63,6 @@ class PostgresRecords:
         """
         ordered = sorted(enumerate(facts), key=lambda item: item[1].charge_point_id)
         outcomes: list[Outcome] = [None] * len(facts)
-        await self._months.make()
         await self._layouts.keep(
             value.layout for fact in facts if isinstance(fact, Stop) for value in fact.meter_values
         )

@@ -12,7 +12,7 @@ from servicekit.pagination import Page, PageRequest
 from session_service.domain.registers import registers
 from session_service.domain.sessions import Session, SessionFilter, SessionState
 from session_service.domain.summary import MeterSummary, summary
-from session_service.store.paging import position
+from session_service.store.paging import count, position
 from session_service.store.readings import MOST, newest_values
 from session_service.store.rows import to_session
 from session_service.store.tables import sessions
@@ -50,18 +50,19 @@ class PostgresSessionStore:
     async def list(self, page: PageRequest, wanted: SessionFilter) -> Page[Session]:
         """Return a page of sessions, newest first."""
         conditions = _conditions(wanted)
-        count = sa.select(sa.func.count()).select_from(sessions).where(*conditions)
-        order = sa.tuple_(sessions.c.create_time, sessions.c.session_id)
+        by_start = _is_by_start(wanted)
+        time = sessions.c.start_time if by_start else sessions.c.create_time
+        order = sa.tuple_(time, sessions.c.session_id)
         query = (
             sa.select(sessions)
             .where(*conditions, order < position(page) if page.after else sa.true())
-            .order_by(sessions.c.create_time.desc(), sessions.c.session_id.desc())
+            .order_by(time.desc(), sessions.c.session_id.desc())
             .limit(page.size + 1)
         )
         async with self._database.transaction() as connection:
-            total = await connection.scalar(count)
+            total = await connection.scalar(count(sessions, conditions))
             rows = await _read(connection, query)
-        return page.page(rows, total or 0, _session_key)
+        return page.page(rows, total or 0, _start_key if by_start else _create_key)
 
 
 async def _read(connection: AsyncConnection, query: sa.Select[Any]) -> Sequence[Session]:
@@ -73,6 +74,14 @@ async def _read(connection: AsyncConnection, query: sa.Select[Any]) -> Sequence[
         session.read(registers(values[session.id])) if session.id in values else session
         for session in map(to_session, rows)
     ]
+
+
+def _is_by_start(wanted: SessionFilter) -> bool:
+    """Tell whether sessions come in the order of their start: where a range of it is asked for.
+
+    Then one index finds them and has them in order, however far back the range lies.
+    """
+    return wanted.start_time_from is not None or wanted.start_time_until is not None
 
 
 def _conditions(wanted: SessionFilter) -> list[sa.ColumnElement[bool]]:
@@ -92,5 +101,9 @@ def _conditions(wanted: SessionFilter) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _session_key(session: Session) -> tuple[str, str]:
+def _create_key(session: Session) -> tuple[str, str]:
     return session.create_time.isoformat(), str(session.id)
+
+
+def _start_key(session: Session) -> tuple[str, str]:
+    return session.start_time.isoformat(), str(session.id)

@@ -22,10 +22,13 @@ SMALL = Scale(
     command_pairs=6,
     command_clients=2,
     command_seconds=0.3,
+    depth_sessions=1000,
+    depth_calls=2,
 )
 MOST_ROUNDS = 2  # one to warm up, one to measure
 
 
+@pytest.mark.timeout(300)  # it starts three platforms
 async def test_a_run_compares_all_servers_and_finds_every_answer_stored(tmp_path: Path) -> None:
     told: list[str] = []
     results = await run(SMALL, tmp_path, told.append)
@@ -36,10 +39,13 @@ async def test_a_run_compares_all_servers_and_finds_every_answer_stored(tmp_path
     assert results.fleet.storm.booted == SMALL.idle
     assert results.commands.command.count == results.commands.read.count == SMALL.command_pairs
     assert results.commands.throughput.completed >= SMALL.command_clients
+    assert results.depth.history.meter_values == 100 * SMALL.depth_sessions
+    assert all(read.deep.count == SMALL.depth_calls for read in results.depth.reads)
+    assert not (tmp_path / "depth" / "postgres").exists()
     assert len(told) > len(results.measured)
     text = report.write(results, "python -m benchmarks", tmp_path / "results.md")
     assert (tmp_path / "results.md").read_text() == text
-    assert text.count("reached") == 6
+    assert text.count("reached") == 7
     for title in report.TITLES.values():
         assert f"| {title} |" in text
 

@@ -1,7 +1,6 @@
 """MeterValues over the call stream: kept once, attributed, shown as sent."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16 import core_pb2, types_pb2
 from csms.v1 import session_service_pb2 as pb
-from servicekit.timestamps import to_datetime
 from tests.integration.session_service.conftest import Platform, at, energy
 
 SAMPLE = types_pb2.SampledValue
@@ -158,27 +156,6 @@ async def test_energy_of_a_running_session_comes_from_the_newest_register(
     assert (await platform.the_session()).energy_wh == 2500
     await platform.gateway.meter(energy(240, "0"), transaction_id=transaction_id)
     assert (await platform.the_session()).energy_wh == 2500  # a register does not fall
-
-
-async def test_values_are_kept_by_month(platform: Platform, count: Count) -> None:
-    now = datetime.now(UTC)
-    seconds = (now - to_datetime(at(0))).total_seconds()
-    await platform.gateway.meter(energy(seconds, "1"), energy(-(10**9), "1"))
-    assert count(f"tableoid = 'session.meter_values_{now:%Y_%m}'::regclass") == 1
-    assert count("tableoid = 'session.meter_values_default'::regclass") == 1
-
-
-async def test_values_of_a_clock_that_ran_ahead_move_to_their_month(
-    platform: Platform, count: Count, database_url: str
-) -> None:
-    await platform.gateway.meter(energy(0, "1"), energy(10**9, "1"), energy(10**9, "2"))
-    month = to_datetime(at(10**9)).date().replace(day=1)
-    for _ in range(2):
-        with psycopg.connect(database_url, options="-c search_path=session") as connection:
-            connection.execute("SELECT partition_month(%s)", (month,))
-    assert count(f"tableoid = 'session.meter_values_{month:%Y_%m}'::regclass") == 2
-    await platform.gateway.meter(energy(10**9, "1"), energy(10**9, "3"))
-    assert (count(), count(f"sample_time >= '{month}'")) == (4, 3)
 
 
 async def test_unreadable_frame_is_kept_once_for_each_arrival(platform: Platform) -> None:

@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from csms.v1 import session_service_pb2 as pb
+from session_service.store import paging
 from tests.integration.session_service.conftest import Platform, at, energy
 from tests.support.errors import failure
 
@@ -31,7 +32,7 @@ async def some_sessions(platform: Platform) -> None:
         ({"state": pb.Session.STATE_ACTIVE}, [300, 0, 100]),
         ({"state": pb.Session.STATE_COMPLETED}, [200]),
         ({"start_time_from": at(100)}, [300, 200, 100]),
-        ({"start_time_until": at(200)}, [0, 100]),
+        ({"start_time_until": at(200)}, [100, 0]),
         ({"start_time_from": at(100), "start_time_until": at(300), "id_tag": "idTags/b"}, []),
     ],
 )
@@ -53,6 +54,31 @@ async def test_pages_hold_every_session_once(platform: Platform) -> None:
     paged = [*first.sessions, *second.sessions]
     assert [len(first.sessions), len(second.sessions), second.next_page_token] == [3, 1, ""]
     assert paged == await platform.all_sessions()
+
+
+async def test_pages_of_a_range_of_starts_come_by_start(platform: Platform) -> None:
+    await some_sessions(platform)
+    request = pb.ListSessionsRequest(page_size=1, start_time_from=at(0), start_time_until=at(300))
+    begun = []
+    for _ in range(3):
+        page = await platform.sessions.ListSessions(request)
+        begun += [session.start_time.seconds - at(0).seconds for session in page.sessions]
+        request.page_token = page.next_page_token
+    assert (begun, request.page_token) == ([200, 100, 0], "")
+
+
+async def test_lists_count_to_a_bound(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    await some_sessions(platform)
+    for number in range(3):
+        await platform.gateway.stop(4000 + number)
+    for bound, counted in ((5, (4, 3)), (3, (3, 3)), (2, (2, 2))):
+        monkeypatch.setattr(paging, "MOST_COUNTED", bound)
+        sessions = await platform.sessions.ListSessions(pb.ListSessionsRequest(page_size=4))
+        entries = await platform.sessions.ListQuarantineEntries(
+            pb.ListQuarantineEntriesRequest(page_size=3)
+        )
+        assert (sessions.total_size, entries.total_size) == counted
+        assert (len(sessions.sessions), len(entries.quarantine_entries)) == (4, 3)
 
 
 async def test_every_violation_of_a_list_request_is_reported_at_once(platform: Platform) -> None:

@@ -665,10 +665,10 @@ class ListSessionsResponse(_message.Message):
     next_page_token: _builtins.str
     """Continues the list; empty on the last page."""
     total_size: _builtins.int
-    """Counts the sessions on all pages."""
+    """Counts the sessions on all pages, to 10,000 at most: then there may be more."""
     @_builtins.property
     def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
-        """Lists the sessions, newest first by creation."""
+        """Lists the sessions, newest first by creation; by start when a range of it was asked for."""
 
     def __init__(
         self,
@@ -948,7 +948,7 @@ class ListQuarantineEntriesResponse(_message.Message):
     next_page_token: _builtins.str
     """Continues the list; empty on the last page."""
     total_size: _builtins.int
-    """Counts the entries on all pages."""
+    """Counts the entries on all pages, to 10,000 at most: then there may be more."""
     @_builtins.property
     def quarantine_entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantineEntry]:
         """Lists the entries, newest first."""

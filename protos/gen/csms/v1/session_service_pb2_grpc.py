@@ -102,7 +102,7 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSessions(self, request, context):
-        """Lists sessions, newest first by creation.
+        """Lists sessions, newest first by creation; within a range of start times, by start.
 
         The caller must be an operator.
         """

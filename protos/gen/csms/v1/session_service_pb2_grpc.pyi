@@ -40,7 +40,7 @@ class SessionServiceStub:
     Fails with NOT_FOUND / SESSION_NOT_FOUND. The caller must be an operator.
     """
     ListSessions: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ListSessionsRequest, _session_service_pb2.ListSessionsResponse]
-    """Lists sessions, newest first by creation.
+    """Lists sessions, newest first by creation; within a range of start times, by start.
 
     The caller must be an operator.
     """
@@ -115,7 +115,7 @@ class SessionServiceAsyncStub(SessionServiceStub):
     Fails with NOT_FOUND / SESSION_NOT_FOUND. The caller must be an operator.
     """
     ListSessions: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ListSessionsRequest, _session_service_pb2.ListSessionsResponse]  # type: ignore[assignment]
-    """Lists sessions, newest first by creation.
+    """Lists sessions, newest first by creation; within a range of start times, by start.
 
     The caller must be an operator.
     """
@@ -199,7 +199,7 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_service_pb2.ListSessionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_session_service_pb2.ListSessionsResponse, _abc.Awaitable[_session_service_pb2.ListSessionsResponse]]:
-        """Lists sessions, newest first by creation.
+        """Lists sessions, newest first by creation; within a range of start times, by start.
 
         The caller must be an operator.
         """
