@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16 import core_pb2
 from csms.ocpp.v16.types_pb2 import IdTagInfo
-from servicekit.calls.server import BatchHandler
+from servicekit.calls.server import AnyHandler, BatchHandler
 from servicekit.errors import DatabaseUnavailable, PlatformError
 from servicekit.status import reason_of
 from servicekit.telemetry import Tracing
@@ -66,7 +66,7 @@ async def test_calls_of_a_message_are_kept_together_and_answered_each() -> None:
 
 async def test_other_actions_of_a_message_are_handled_one_by_one() -> None:
     shelf = Shelf()
-    handlers = {"authorize": shelf.handler(), "heartbeat": heartbeat}
+    handlers: dict[str, AnyHandler] = {"authorize": shelf.handler(), "heartbeat": heartbeat}
     async with linked(handlers) as link:
         call = a_call("")
         call.request.heartbeat.SetInParent()

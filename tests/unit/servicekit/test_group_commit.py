@@ -204,4 +204,5 @@ async def test_room_of_the_queue_is_counted_by_items() -> None:
         await group.submit_all("e")
     store.open.set()
     assert await asyncio.gather(*waiting) == [["A"], ["B", "C", "D"]]
-    assert await group.submit_all("e") == ["E"]
+    for _ in range(3):
+        assert await group.submit_all("ef") == ["E", "F"]
