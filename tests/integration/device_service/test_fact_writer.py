@@ -74,9 +74,9 @@ async def statements(database: Database, facts: Sequence[Fact]) -> int:
     return len(executed)
 
 
-async def test_statuses_cost_two_statements_whatever_their_number(database: Database) -> None:
-    assert await statements(database, [a_status(1)]) == 2
-    assert await statements(database, [a_status(number) for number in range(300)]) == 2
+async def test_statuses_cost_one_statement_whatever_their_number(database: Database) -> None:
+    assert await statements(database, [a_status(1)]) == 1
+    assert await statements(database, [a_status(number) for number in range(300)]) == 1
 
 
 async def test_batch_of_all_kinds_costs_the_same_statements_as_one_of_each(
