@@ -185,8 +185,13 @@ class CommandStore(Protocol):
 class CommandEvents(Protocol):
     """Tells those who wait for commands, wherever they wait."""
 
-    def command_changed(self, command_id: str) -> None:
-        """Tell that a command changed; waits for nothing."""
+    def command_changed(self, command_id: str, command: Command | None = None) -> None:
+        """Tell that a command changed; waits for nothing.
+
+        Args:
+            command_id: The command.
+            command: What it has become; None: whoever wants to know has to look.
+        """
 
 
 class Sessions(Protocol):

@@ -42,6 +42,9 @@ _CHANGING = (
     *("session", "session_outcome", "session_deadline"),
 )
 
+_DECIDING = ("state", "handed_to", "handed_connection", "session_outcome")
+"""What every transition changes, and goes by: a command in which they are the same is the same."""
+
 _IS_OPEN = commands.c.complete_time.is_(None)
 _IS_WAITING = (
     _IS_OPEN & (commands.c.state == CommandState.PENDING.name) & (commands.c.handed_to == "")
@@ -75,12 +78,9 @@ class PostgresCommandStore:
 
     async def find(self, key: ChargePointId, command_id: uuid.UUID) -> Command | None:
         """Return a command of a charge point, if there is one."""
-        query = sa.select(commands).where(
-            commands.c.command_id == command_id, commands.c.charge_point_id == key
-        )
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
-        return _to_command(row) if row else None
+        async with self._database.statements() as connection:
+            command = await _read(connection, command_id)
+        return command if command is not None and command.charge_point_id == key else None
 
     async def list(
         self, page: PageRequest, key: ChargePointId | None, state: CommandState | None
@@ -104,30 +104,22 @@ class PostgresCommandStore:
         self, key: str, connection_id: str, instance_id: str, now: datetime
     ) -> Command | None:
         """Hand out the oldest command that waits, for the newest connection."""
-        claim = (
-            sa.update(commands)
-            .where(commands.c.command_id == _next_of(key, connection_id, now), _IS_WAITING)
-            .values(handed_to=instance_id, handed_connection=connection_id)
-            .returning(commands)
-        )
+        claim = {"key": key, "connection": connection_id, "instance": instance_id, "now": now}
         try:
-            async with self._database.transaction() as connection:
-                row = (await connection.execute(claim)).mappings().one_or_none()
+            async with self._database.statements() as connection:
+                row = (await connection.execute(_CLAIM, claim)).mappings().one_or_none()
         except sa.exc.IntegrityError:  # another replica handed one out at the same moment
             return None
         return _to_command(row) if row else None
 
     async def change(self, command_id: uuid.UUID, transition: Transition) -> Command | None:
         """Change a command and return it as it is then; None when there is no such command."""
-        query = sa.select(commands).where(commands.c.command_id == command_id).with_for_update()
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
-            if row is None:
-                return None
-            before = _to_command(row)
-            after = transition(before)
-            await _write(connection, [after] if after is not before else [])
-        return after
+        async with self._database.statements() as connection:
+            while (before := await _read(connection, command_id)) is not None:
+                after = transition(before)
+                if after is before or await _replace(connection, before, after):
+                    return after
+        return None
 
     async def change_under_way(self, instance_id: str, transition: Transition) -> Sequence[Command]:
         """Change all that are under way at a gateway process; return those that changed."""
@@ -151,7 +143,7 @@ class PostgresCommandStore:
             .order_by(commands.c.session_deadline)
             .limit(limit)
         )
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             rows = (await connection.execute(query)).mappings().all()
         return [_to_command(row) for row in rows]
 
@@ -169,7 +161,7 @@ class PostgresCommandStore:
                 ~sa.func.bool_or(_IS_UNDER_WAY),
             )
         )
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             return list((await connection.scalars(query)).all())
 
 
@@ -219,7 +211,24 @@ async def _count_open(connection: AsyncConnection, key: ChargePointId) -> int:
     return await connection.scalar(count) or 0
 
 
-def _next_of(key: str, connection_id: str, now: datetime) -> sa.ScalarSelect[uuid.UUID]:
+async def _read(connection: AsyncConnection, command_id: uuid.UUID) -> Command | None:
+    row = (await connection.execute(_READ, {"key": command_id})).mappings().one_or_none()
+    return _to_command(row) if row else None
+
+
+async def _replace(connection: AsyncConnection, before: Command, after: Command) -> bool:
+    """Change a command; false when it is no longer as it was before."""
+    known = _to_row(before)
+    result = await connection.execute(
+        _REPLACE, _changes(after) | {f"known_{name}": known[name] for name in _DECIDING}
+    )
+    return result.rowcount == 1
+
+
+def _claim() -> sa.UpdateBase:
+    """Return what hands out the oldest command that waits, if none is under way."""
+    key, connection_id = sa.bindparam("key"), sa.bindparam("connection")
+    now = sa.bindparam("now", type_=sa.TIMESTAMP(timezone=True))
     under_way = commands.alias("under_way")
     is_newest = sa.exists().where(
         connections.c.charge_point_id == key,
@@ -231,7 +240,7 @@ def _next_of(key: str, connection_id: str, now: datetime) -> sa.ScalarSelect[uui
         under_way.c.complete_time.is_(None),
         under_way.c.handed_to != "",
     )
-    return (
+    oldest = (
         sa.select(commands.c.command_id)
         .where(
             commands.c.charge_point_id == key,
@@ -245,6 +254,23 @@ def _next_of(key: str, connection_id: str, now: datetime) -> sa.ScalarSelect[uui
         .with_for_update()
         .scalar_subquery()
     )
+    return (
+        sa.update(commands)
+        .where(commands.c.command_id == oldest, _IS_WAITING)
+        .values(handed_to=sa.bindparam("instance"), handed_connection=connection_id)
+        .returning(commands)
+    )
+
+
+def _unchanged() -> sa.ColumnElement[bool]:
+    known = {name: sa.bindparam(f"known_{name}", type_=commands.c[name].type) for name in _DECIDING}
+    return sa.and_(*(commands.c[name].is_not_distinct_from(known[name]) for name in _DECIDING))
+
+
+_CLAIM = _claim()
+_READ = sa.select(commands).where(commands.c.command_id == sa.bindparam("key"))
+_CHANGE = sa.update(commands).where(commands.c.command_id == sa.bindparam("key"))
+_REPLACE = _CHANGE.where(_unchanged())
 
 
 async def _change_all(
@@ -264,8 +290,7 @@ async def _change_all(
 
 async def _write(connection: AsyncConnection, changed: Sequence[Command]) -> None:
     if changed:
-        update = sa.update(commands).where(commands.c.command_id == sa.bindparam("key"))
-        await connection.execute(update, [_changes(command) for command in changed])
+        await connection.execute(_CHANGE, [_changes(command) for command in changed])
 
 
 def _changes(command: Command) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class Desk:
 
     def _tell(self, changed: Sequence[Command]) -> None:
         for command in changed:
-            self._events.command_changed(str(command.command_id))
+            self._events.command_changed(str(command.command_id), command)
 
 
 def _to_delivery(command: Command) -> Delivery:
