@@ -129,6 +129,7 @@ class CommandStore(Protocol):
         command: Command,
         check: Callable[[Circumstances], None],
         *,
+        max_open: int,
         alive_since: datetime,
         repeats_since: datetime,
     ) -> Command:
@@ -136,7 +137,9 @@ class CommandStore(Protocol):
 
         Args:
             command: The new command.
-            check: Raises what speaks against the creation.
+            check: Raises what speaks against the creation; asked about all that is not plain.
+            max_open: With fewer open commands of a charge point that is connected, or for which the
+                command may wait, the creation is plain.
             alive_since: Since when a gateway must have given a sign of life.
             repeats_since: Since when request ids are remembered.
 
@@ -164,8 +167,16 @@ class CommandStore(Protocol):
         None when none waits, one is under way, or the connection is not the newest.
         """
 
-    async def change(self, command_id: uuid.UUID, transition: Transition) -> Command | None:
-        """Change a command and return it as it is then; None when there is no such command."""
+    async def change(
+        self, command_id: uuid.UUID, transition: Transition, known: Command | None = None
+    ) -> Command | None:
+        """Change a command and return it as it is then; None when there is no such command.
+
+        Args:
+            command_id: The command.
+            transition: What happens to it; must not raise when it is known.
+            known: What it is as far as the caller knows; saves a look when that is still true.
+        """
 
     async def change_under_way(self, instance_id: str, transition: Transition) -> Sequence[Command]:
         """Change all that are under way at a gateway process; return those that changed."""

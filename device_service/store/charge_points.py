@@ -107,7 +107,7 @@ async def _lock(connection: AsyncConnection, key: ChargePointId, expected_etag: 
         raise EtagMismatch(f"Charge point {key} has changed; read it again.", charge_point=key)
 
 
-def is_online(alive_since: datetime) -> sa.ColumnElement[bool]:
+def is_online(alive_since: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     """Tell whether the current connection is open and its gateway lives."""
     return sa.func.coalesce(
         connections.c.close_time.is_(None) & (gateway_instances.c.beat_time > alive_since),

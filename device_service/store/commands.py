@@ -63,10 +63,15 @@ class PostgresCommandStore:
         command: Command,
         check: Callable[[Circumstances], None],
         *,
+        max_open: int,
         alive_since: datetime,
         repeats_since: datetime,
     ) -> Command:
         """Keep a new command, or return the one that has its request id already."""
+        plain = _to_row(command) | {"max_open": max_open, "alive_since": alive_since}
+        async with self._database.statements() as connection:
+            if await connection.scalar(_ADD, plain) is not None:
+                return command
         async with self._database.transaction() as connection:
             online = await _lock_charge_point(connection, command.charge_point_id, alive_since)
             earlier = await _earlier(connection, command, repeats_since)
@@ -112,9 +117,15 @@ class PostgresCommandStore:
             return None
         return _to_command(row) if row else None
 
-    async def change(self, command_id: uuid.UUID, transition: Transition) -> Command | None:
+    async def change(
+        self, command_id: uuid.UUID, transition: Transition, known: Command | None = None
+    ) -> Command | None:
         """Change a command and return it as it is then; None when there is no such command."""
         async with self._database.statements() as connection:
+            if known is not None:
+                after = transition(known)
+                if after is not known and await _replace(connection, known, after):
+                    return after
             while (before := await _read(connection, command_id)) is not None:
                 after = transition(before)
                 if after is before or await _replace(connection, before, after):
@@ -169,20 +180,7 @@ async def _lock_charge_point(
     connection: AsyncConnection, key: ChargePointId, alive_since: datetime
 ) -> bool:
     """Let creations for one charge point wait for each other; tell whether it is connected."""
-    query = (
-        sa.select(is_online(alive_since))
-        .select_from(
-            charge_points.outerjoin(
-                connections, connections.c.charge_point_id == charge_points.c.charge_point_id
-            ).outerjoin(
-                gateway_instances,
-                gateway_instances.c.gateway_instance_id == connections.c.gateway_instance_id,
-            )
-        )
-        .where(charge_points.c.charge_point_id == key)
-        .with_for_update(key_share=True, of=charge_points)
-    )
-    online = await connection.scalar(query)
+    online = await connection.scalar(_LOCK, {"charge_point_id": key, "alive_since": alive_since})
     if online is None:
         raise ChargePointNotFound(f"There is no charge point {key}.", charge_point=key)
     return bool(online)
@@ -204,6 +202,38 @@ async def _earlier(
         return _to_command(row)
     await connection.execute(sa.update(commands).where(of_request).values(request_id=""))
     return None
+
+
+def _lock() -> sa.Select[Any]:
+    """Return what locks a charge point and tells whether it is connected."""
+    alive_since = sa.bindparam("alive_since", type_=sa.TIMESTAMP(timezone=True))
+    return (
+        sa.select(is_online(alive_since).label("online"), charge_points.c.charge_point_id)
+        .select_from(
+            charge_points.outerjoin(
+                connections, connections.c.charge_point_id == charge_points.c.charge_point_id
+            ).outerjoin(
+                gateway_instances,
+                gateway_instances.c.gateway_instance_id == connections.c.gateway_instance_id,
+            )
+        )
+        .where(charge_points.c.charge_point_id == sa.bindparam("charge_point_id"))
+        .with_for_update(key_share=True, of=charge_points)
+    )
+
+
+def _add() -> sa.UpdateBase:
+    """Return what keeps a command against whose creation nothing speaks."""
+    names = [column.name for column in commands.c if column.name != "number"]
+    values = {name: sa.bindparam(name, type_=commands.c[name].type) for name in names}
+    charge_point = _LOCK.cte("charge_point")
+    count = sa.func.count_open_commands(charge_point.c.charge_point_id, type_=sa.BigInteger)
+    admitted = sa.select(*values.values()).where(
+        charge_point.c.online | values["deliver_when_online"],
+        count < sa.bindparam("max_open", type_=sa.BigInteger),
+    )
+    insert = pg.insert(commands).from_select(names, admitted).on_conflict_do_nothing()
+    return insert.returning(commands.c.command_id)
 
 
 async def _count_open(connection: AsyncConnection, key: ChargePointId) -> int:
@@ -267,6 +297,8 @@ def _unchanged() -> sa.ColumnElement[bool]:
     return sa.and_(*(commands.c[name].is_not_distinct_from(known[name]) for name in _DECIDING))
 
 
+_LOCK = _lock()
+_ADD = _add()
 _CLAIM = _claim()
 _READ = sa.select(commands).where(commands.c.command_id == sa.bindparam("key"))
 _CHANGE = sa.update(commands).where(commands.c.command_id == sa.bindparam("key"))

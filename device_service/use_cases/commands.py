@@ -77,6 +77,7 @@ class Commands:
         stored = await self._store.add(
             command,
             check,
+            max_open=self._rules.max_pending,
             alive_since=now - self._rules.gateway_lease,
             repeats_since=now - _REPEATS_REMEMBERED,
         )
