@@ -30,6 +30,9 @@ class ChargePointStore(Protocol):
     async def find(self, key: ChargePointId, alive_since: datetime) -> ChargePoint | None:
         """Return the charge point with this identity, if there is one."""
 
+    async def look_up(self, keys: Sequence[ChargePointId]) -> Sequence[bool | None]:
+        """Tell of each, in order, whether it may come without a subprotocol; None: no record."""
+
     async def list(
         self, page: PageRequest, alive_since: datetime, state: State | None, online: bool | None
     ) -> Page[ChargePoint]:
