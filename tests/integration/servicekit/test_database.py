@@ -133,6 +133,16 @@ async def test_outage_is_told_and_recovered_from(
         await database.check()
 
 
+async def test_outage_that_nobody_met_is_not_met_afterwards(
+    server: EmbeddedPostgres, database: Database
+) -> None:
+    await asyncio.gather(database.check(), database.check())
+    await server.stop()
+    await server.start()
+    await asyncio.gather(database.check(), database.check())
+    await execute(database, "SELECT 1")
+
+
 async def test_outage_within_a_transaction_is_told(
     server: EmbeddedPostgres, database: Database
 ) -> None:
