@@ -8,7 +8,7 @@ from device_service.dispatch import Dispatch
 from device_service.domain.commands import Command
 from device_service.gateways import Gateways
 from device_service.links import Links
-from device_service.ports import CommandEvents, GatewayStore, Lease
+from device_service.ports import CommandEvents, ConnectionRegistry, GatewayStore, Lease
 from servicekit.clock import Clock
 from servicekit.errors import PlatformError
 
@@ -112,7 +112,7 @@ class Replica:
 class Announcements:
     """Tells of commands that changed here: those who wait at this replica, and the others."""
 
-    def __init__(self, here: CommandEvents, elsewhere: CommandEvents) -> None:
+    def __init__(self, here: CommandEvents, elsewhere: ConnectionRegistry) -> None:
         self._here, self._elsewhere = here, elsewhere
 
     def command_changed(self, command_id: str, command: Command | None = None) -> None:

@@ -257,7 +257,8 @@ async def _replace(connection: AsyncConnection, before: Command, after: Command)
 
 def _claim() -> sa.UpdateBase:
     """Return what hands out the oldest command that waits, if none is under way."""
-    key, connection_id = sa.bindparam("key"), sa.bindparam("connection")
+    key: sa.BindParameter[str] = sa.bindparam("key")
+    connection_id: sa.BindParameter[str] = sa.bindparam("connection")
     now = sa.bindparam("now", type_=sa.TIMESTAMP(timezone=True))
     under_way = commands.alias("under_way")
     is_newest = sa.exists().where(
