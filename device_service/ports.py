@@ -102,6 +102,13 @@ class Recorder(Protocol):
             DatabaseUnavailable: The fact was not stored.
         """
 
+    async def submit_all(self, items: Sequence[Fact]) -> Sequence[Registration | Exception | None]:
+        """Return once all facts are settled: for each the same, or why it was not stored.
+
+        Raises:
+            QueueFull: Too many facts wait already.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:

@@ -257,6 +257,11 @@ class Inbox:
         """Store a fact that asks for no answer."""
         await self._recorder.submit(fact)
 
+    async def store_all(self, facts: Sequence[Fact]) -> Sequence[Exception | None]:
+        """Store facts that ask for no answer; return for each why it was not stored."""
+        outcomes = await self._recorder.submit_all(facts)
+        return [outcome if isinstance(outcome, Exception) else None for outcome in outcomes]
+
     async def boot(
         self, key: str, hardware: Hardware, receive_time: datetime, notice: Notice | None
     ) -> BootAnswer:
