@@ -4,20 +4,23 @@ from collections.abc import Mapping
 
 from google.protobuf.message import Message
 
+from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16 import core_pb2, firmware_management_pb2, security_pb2
 from device_service import ocpp
 from device_service.facts import NoticeReported, StatusReported
 from device_service.use_cases import Inbox
-from servicekit.calls.server import CallContext, Handler
+from servicekit.calls.server import AnyHandler, BatchHandler, CallContext, call_context
 from servicekit.ids import IdSource
 
 
-def handlers(inbox: Inbox, new_id: IdSource) -> Mapping[str, Handler]:
+def handlers(inbox: Inbox, new_id: IdSource) -> Mapping[str, AnyHandler]:
     """Return the handlers of the calls that device_service owns."""
     api = _CallApi(inbox, new_id)
     return {
         "boot_notification": api.boot_notification,
-        "status_notification": api.status_notification,
+        "status_notification": BatchHandler(
+            api.read_status, inbox.store_all, core_pb2.StatusNotificationResponse()
+        ),
         "data_transfer": api.data_transfer,
         "diagnostics_status_notification": api.diagnostics_status_notification,
         "firmware_status_notification": api.firmware_status_notification,
@@ -43,12 +46,10 @@ class _CallApi:
         )
         return ocpp.to_boot_response(answer)
 
-    async def status_notification(
-        self, context: CallContext, request: core_pb2.StatusNotificationRequest
-    ) -> core_pb2.StatusNotificationResponse:
+    def read_status(self, call: call_pb2.Call) -> StatusReported:
+        context, request = call_context(call), call.request.status_notification
         notice = ocpp.notice_of_repair(context, request, self._new_id)
-        await self._inbox.store(StatusReported(ocpp.connector(context, request), notice))
-        return core_pb2.StatusNotificationResponse()
+        return StatusReported(ocpp.connector(context, request), notice)
 
     async def data_transfer(
         self, context: CallContext, request: core_pb2.DataTransferRequest

@@ -8,6 +8,20 @@ from device_service.domain import Connector, Hardware, Notice, RefusedHandshake,
 
 
 @dataclass(frozen=True, slots=True)
+class Introduced:
+    """A charge point turned up that is to be registered, unless it is.
+
+    Attributes:
+        etag: The first version of the record.
+    """
+
+    charge_point_id: str
+    state: State
+    time: datetime
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
 class BootReported:
     """A charge point booted.
 
@@ -23,6 +37,13 @@ class BootReported:
     state_if_unknown: State | None
     etag: str
     notice: Notice | None = None
+
+    @property
+    def introduced(self) -> Introduced | None:
+        """The registration that the boot asks for, if any."""
+        if self.state_if_unknown is None:
+            return None
+        return Introduced(self.charge_point_id, self.state_if_unknown, self.receive_time, self.etag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +113,8 @@ class GatewayLinked:
 
 
 Fact = (
-    BootReported
+    Introduced
+    | BootReported
     | StatusReported
     | NoticeReported
     | ConnectionOpened

@@ -18,6 +18,7 @@ from device_service.ports import (
     Recorder,
 )
 from servicekit.clock import Clock
+from servicekit.group_commit import GroupCommit
 
 log = structlog.get_logger()
 
@@ -70,6 +71,7 @@ class Gateways:
         self._desk, self._dispatch, self._registry = desk, dispatch, registry
         self._clock = clock
         self.replica_id, self.max_in_flight = replica_id, max_in_flight
+        self._attaching = GroupCommit(self._attach)
 
     async def link(self, hello: Hello, notify: Callable[[], None]) -> Link:
         """Take a link, and everything that its gateway holds.
@@ -103,7 +105,7 @@ class Gateways:
     async def attached(self, link: Link, opened: ConnectionOpened) -> None:
         """Take a new connection, and deliver what waits for its charge point."""
         await self._recorder.submit(opened)
-        await self._attach(link, [opened])
+        await self._attaching.submit((link, opened))
 
     async def detached(self, link: Link, closed: ConnectionClosed) -> None:
         """Take the end of a connection."""
@@ -157,23 +159,24 @@ class Gateways:
         for instance_id in predecessors:
             await self.lost(instance_id, None)
         await self._desk.relinked(hello.instance_id, frozenset(hello.unanswered))
-        await self._attach(link, hello.opened)
+        if hello.opened:
+            await self._attach([(link, opened) for opened in hello.opened])
 
-    async def _attach(self, link: Link, opened: Sequence[ConnectionOpened]) -> None:
-        """Hold the connections that are the newest of their charge points."""
-        if not opened:
-            return
-        current = await self._store.current([item.charge_point_id for item in opened])
+    async def _attach(self, connections: Sequence[tuple[Link, ConnectionOpened]]) -> Sequence[None]:
+        """Hold the connections that are the newest of their charge points; deliver what waits."""
+        current = await self._store.current([opened.charge_point_id for _, opened in connections])
         held = [
-            attachment
-            for item in opened
-            if (attachment := _newest(item, current)) is not None
+            link.lease(attachment)
+            for link, opened in connections
+            if (attachment := _newest(opened, current)) is not None
             and self._links.attach(link, attachment)
         ]
-        for outdone in await self._registry.hold([link.lease(item) for item in held]):
+        for outdone in await self._registry.hold(held):
             self._links.fence(outdone)
-        for attachment in held:
-            self._dispatch.look(attachment.charge_point_id)
+        keys = [lease.charge_point_id for lease in held]
+        for key in await self._desk.waiting(keys) if keys else ():
+            self._dispatch.look(key)
+        return [None] * len(connections)
 
 
 def _newest(opened: ConnectionOpened, current: Mapping[str, Current]) -> Attachment | None:

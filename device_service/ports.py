@@ -30,6 +30,9 @@ class ChargePointStore(Protocol):
     async def find(self, key: ChargePointId, alive_since: datetime) -> ChargePoint | None:
         """Return the charge point with this identity, if there is one."""
 
+    async def look_up(self, keys: Sequence[ChargePointId]) -> Sequence[bool | None]:
+        """Tell of each, in order, whether it may come without a subprotocol; None: no record."""
+
     async def list(
         self, page: PageRequest, alive_since: datetime, state: State | None, online: bool | None
     ) -> Page[ChargePoint]:
@@ -99,6 +102,13 @@ class Recorder(Protocol):
             DatabaseUnavailable: The fact was not stored.
         """
 
+    async def submit_all(self, items: Sequence[Fact]) -> Sequence[Registration | Exception | None]:
+        """Return once all facts are settled: for each the same, or why it was not stored.
+
+        Raises:
+            QueueFull: Too many facts wait already.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
@@ -129,6 +139,7 @@ class CommandStore(Protocol):
         command: Command,
         check: Callable[[Circumstances], None],
         *,
+        max_open: int,
         alive_since: datetime,
         repeats_since: datetime,
     ) -> Command:
@@ -136,7 +147,9 @@ class CommandStore(Protocol):
 
         Args:
             command: The new command.
-            check: Raises what speaks against the creation.
+            check: Raises what speaks against the creation; asked about all that is not plain.
+            max_open: With fewer open commands of a charge point that is connected, or for which the
+                command may wait, the creation is plain.
             alive_since: Since when a gateway must have given a sign of life.
             repeats_since: Since when request ids are remembered.
 
@@ -164,8 +177,16 @@ class CommandStore(Protocol):
         None when none waits, one is under way, or the connection is not the newest.
         """
 
-    async def change(self, command_id: uuid.UUID, transition: Transition) -> Command | None:
-        """Change a command and return it as it is then; None when there is no such command."""
+    async def change(
+        self, command_id: uuid.UUID, transition: Transition, known: Command | None = None
+    ) -> Command | None:
+        """Change a command and return it as it is then; None when there is no such command.
+
+        Args:
+            command_id: The command.
+            transition: What happens to it; must not raise when it is known.
+            known: What it is as far as the caller knows; saves a look when that is still true.
+        """
 
     async def change_under_way(self, instance_id: str, transition: Transition) -> Sequence[Command]:
         """Change all that are under way at a gateway process; return those that changed."""
@@ -185,8 +206,13 @@ class CommandStore(Protocol):
 class CommandEvents(Protocol):
     """Tells those who wait for commands, wherever they wait."""
 
-    def command_changed(self, command_id: str) -> None:
-        """Tell that a command changed; waits for nothing."""
+    def command_changed(self, command_id: str, command: Command | None = None) -> None:
+        """Tell that a command changed; waits for nothing.
+
+        Args:
+            command_id: The command.
+            command: What it has become; None: whoever wants to know has to look.
+        """
 
 
 class Sessions(Protocol):

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from device_service.dispatch import Dispatch
+from device_service.domain.commands import Command
 from device_service.gateways import Gateways
 from device_service.links import Links
-from device_service.ports import CommandEvents, GatewayStore, Lease
+from device_service.ports import CommandEvents, ConnectionRegistry, GatewayStore, Lease
 from servicekit.clock import Clock
 from servicekit.errors import PlatformError
 
@@ -111,10 +112,10 @@ class Replica:
 class Announcements:
     """Tells of commands that changed here: those who wait at this replica, and the others."""
 
-    def __init__(self, here: CommandEvents, elsewhere: CommandEvents) -> None:
+    def __init__(self, here: CommandEvents, elsewhere: ConnectionRegistry) -> None:
         self._here, self._elsewhere = here, elsewhere
 
-    def command_changed(self, command_id: str) -> None:
+    def command_changed(self, command_id: str, command: Command | None = None) -> None:
         """Tell that a command changed; waits for nothing."""
-        self._here.command_changed(command_id)
+        self._here.command_changed(command_id, command)
         self._elsewhere.command_changed(command_id)

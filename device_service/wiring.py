@@ -7,7 +7,7 @@ from device_service.clients import SessionClient
 from device_service.config import Config
 from device_service.convert.commands import error_bytes
 from device_service.convert.payloads import Payloads, is_accepted
-from device_service.domain import UnknownChargePoints
+from device_service.domain import ChargePointId, UnknownChargePoints
 from device_service.facts import Fact, Registration
 from device_service.grpc_api import AdmissionApi, ChargePointApi, CommandApi
 from device_service.linking import link_up, new_registry, new_replica_id
@@ -75,7 +75,8 @@ def build(config: Config, tracing: Tracing, clock: Clock | None = None) -> Servi
     )
     lease = timedelta(seconds=config.gateway_lease_s)
     charge_points = ChargePoints(store, clock, time_ordered_uuid, lease)
-    admission = Admission(store, recorder, clock, time_ordered_uuid, unknown)
+    look_up: GroupCommit[ChargePointId, bool | None] = GroupCommit(store.look_up)
+    admission = Admission(look_up.submit, recorder, clock, time_ordered_uuid, unknown)
     waiters, replica_id = Waiters(), new_replica_id()
     registry = new_registry(config, replica_id)
     events = Announcements(waiters, registry)

@@ -1,11 +1,13 @@
 """Access to a service's own schema in PostgreSQL."""
 
+import select
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import psycopg
-from sqlalchemy import exc, text
+from sqlalchemy import event, exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from servicekit.errors import DatabaseUnavailable
@@ -33,7 +35,6 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=_POOL_WAIT_S,
-            pool_pre_ping=True,  # a connection from before an outage is replaced, not handed out
             connect_args={
                 **_DEAD_PEER,
                 "tcp_user_timeout": int(timeout_s * 1000),
@@ -44,23 +45,26 @@ class Database:
                 f" -c idle_in_transaction_session_timeout={int(timeout_s * 1000)} -c timezone=UTC",
             },
         )
+        event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
+        self._committing = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a transaction; it is committed when the block ends and rolled back when it raises.
 
         Raises:
             DatabaseUnavailable: The database cannot be reached, stops, or has no room.
         """
-        try:
-            async with self._engine.begin() as connection:
-                yield connection
-        except (exc.SQLAlchemyError, psycopg.Error, OSError) as error:
-            if not is_outage(error):
-                raise
-            raise DatabaseUnavailable(
-                "The database cannot be reached now; try again.", retry_after=_RETRY_AFTER
-            ) from error
+        return _reachable(self._engine.begin())
+
+    def statements(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open a connection on which each statement is a transaction of its own.
+
+        It is committed when it returns. So it costs one round trip, and one in a transaction three.
+
+        Raises:
+            DatabaseUnavailable: The database cannot be reached, stops, or has no room.
+        """
+        return _reachable(self._committing.connect())
 
     async def check(self) -> None:
         """Do the least that proves the database to be there.
@@ -68,12 +72,44 @@ class Database:
         Raises:
             DatabaseUnavailable: It is not.
         """
-        async with self.transaction() as connection:
+        async with self.statements() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+@asynccontextmanager
+async def _reachable(
+    opening: AbstractAsyncContextManager[AsyncConnection],
+) -> AsyncIterator[AsyncConnection]:
+    """Open a connection for the block, in which an outage is told as one."""
+    try:
+        async with opening as connection:
+            yield connection
+    except (exc.SQLAlchemyError, psycopg.Error, OSError) as error:
+        if not is_outage(error):
+            raise
+        raise DatabaseUnavailable(
+            "The database cannot be reached now; try again.", retry_after=_RETRY_AFTER
+        ) from error
+
+
+def _refuse_closed(connection: Any, *_: object) -> None:
+    """Let the pool replace a connection that the server has closed, without a round trip.
+
+    Nobody waits for an answer on it, so all that can be there to read is the server's farewell.
+
+    Raises:
+        InvalidatePoolError: It is closed, and so are those that are as old.
+    """
+    driver = connection.driver_connection
+    farewell = select.poll()
+    if not driver.closed:
+        farewell.register(driver.fileno(), select.POLLIN)
+    if driver.closed or farewell.poll(0):
+        raise exc.InvalidatePoolError("The server has closed the connection.")
 
 
 def driver_url(url: str) -> str:

@@ -1,11 +1,12 @@
 """The records of charge points in PostgreSQL."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from device_service.domain import (
@@ -41,10 +42,17 @@ class PostgresChargePointStore:
 
     async def find(self, key: ChargePointId, alive_since: datetime) -> ChargePoint | None:
         """Return the charge point with this identity, if there is one."""
-        query = _with_link(alive_since).where(charge_points.c.charge_point_id == key)
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
+        wanted = {"key": key, "alive_since": alive_since}
+        async with self._database.statements() as connection:
+            row = (await connection.execute(_FIND, wanted)).mappings().one_or_none()
         return _to_charge_point(row) if row else None
+
+    async def look_up(self, keys: Sequence[ChargePointId]) -> Sequence[bool | None]:
+        """Tell of each, in order, whether it may come without a subprotocol; None: no record."""
+        async with self._database.statements() as connection:
+            rows = await connection.execute(_LOOK_UP, {"keys": list(keys)})
+            records = {row.charge_point_id: row.subprotocol_optional for row in rows}
+        return [records.get(key) for key in keys]
 
     async def list(
         self, page: PageRequest, alive_since: datetime, state: State | None, online: bool | None
@@ -107,7 +115,7 @@ async def _lock(connection: AsyncConnection, key: ChargePointId, expected_etag: 
         raise EtagMismatch(f"Charge point {key} has changed; read it again.", charge_point=key)
 
 
-def is_online(alive_since: datetime) -> sa.ColumnElement[bool]:
+def is_online(alive_since: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     """Tell whether the current connection is open and its gateway lives."""
     return sa.func.coalesce(
         connections.c.close_time.is_(None) & (gateway_instances.c.beat_time > alive_since),
@@ -115,7 +123,7 @@ def is_online(alive_since: datetime) -> sa.ColumnElement[bool]:
     )
 
 
-def _with_link(alive_since: datetime) -> sa.Select[Any]:
+def _with_link(alive_since: datetime | sa.BindParameter[datetime]) -> sa.Select[Any]:
     linked = charge_points.outerjoin(
         connections, connections.c.charge_point_id == charge_points.c.charge_point_id
     ).outerjoin(
@@ -132,6 +140,14 @@ def _with_link(alive_since: datetime) -> sa.Select[Any]:
         connections.c.generation,
         is_online(alive_since).label("online"),
     ).select_from(linked)
+
+
+_FIND = _with_link(sa.bindparam("alive_since", type_=sa.TIMESTAMP(timezone=True))).where(
+    charge_points.c.charge_point_id == sa.bindparam("key")
+)
+_LOOK_UP = sa.select(charge_points.c.charge_point_id, charge_points.c.subprotocol_optional).where(
+    charge_points.c.charge_point_id == sa.any_(sa.bindparam("keys", type_=pg.ARRAY(sa.Text)))
+)
 
 
 def _behind(page: PageRequest) -> sa.ColumnElement[bool]:

@@ -42,6 +42,9 @@ _CHANGING = (
     *("session", "session_outcome", "session_deadline"),
 )
 
+_DECIDING = ("state", "handed_to", "handed_connection", "session_outcome")
+"""What every transition changes, and goes by: a command in which they are the same is the same."""
+
 _IS_OPEN = commands.c.complete_time.is_(None)
 _IS_WAITING = (
     _IS_OPEN & (commands.c.state == CommandState.PENDING.name) & (commands.c.handed_to == "")
@@ -60,10 +63,15 @@ class PostgresCommandStore:
         command: Command,
         check: Callable[[Circumstances], None],
         *,
+        max_open: int,
         alive_since: datetime,
         repeats_since: datetime,
     ) -> Command:
         """Keep a new command, or return the one that has its request id already."""
+        plain = _to_row(command) | {"max_open": max_open, "alive_since": alive_since}
+        async with self._database.statements() as connection:
+            if await connection.scalar(_ADD, plain) is not None:
+                return command
         async with self._database.transaction() as connection:
             online = await _lock_charge_point(connection, command.charge_point_id, alive_since)
             earlier = await _earlier(connection, command, repeats_since)
@@ -75,12 +83,9 @@ class PostgresCommandStore:
 
     async def find(self, key: ChargePointId, command_id: uuid.UUID) -> Command | None:
         """Return a command of a charge point, if there is one."""
-        query = sa.select(commands).where(
-            commands.c.command_id == command_id, commands.c.charge_point_id == key
-        )
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
-        return _to_command(row) if row else None
+        async with self._database.statements() as connection:
+            command = await _read(connection, command_id)
+        return command if command is not None and command.charge_point_id == key else None
 
     async def list(
         self, page: PageRequest, key: ChargePointId | None, state: CommandState | None
@@ -104,30 +109,28 @@ class PostgresCommandStore:
         self, key: str, connection_id: str, instance_id: str, now: datetime
     ) -> Command | None:
         """Hand out the oldest command that waits, for the newest connection."""
-        claim = (
-            sa.update(commands)
-            .where(commands.c.command_id == _next_of(key, connection_id, now), _IS_WAITING)
-            .values(handed_to=instance_id, handed_connection=connection_id)
-            .returning(commands)
-        )
+        claim = {"key": key, "connection": connection_id, "instance": instance_id, "now": now}
         try:
-            async with self._database.transaction() as connection:
-                row = (await connection.execute(claim)).mappings().one_or_none()
+            async with self._database.statements() as connection:
+                row = (await connection.execute(_CLAIM, claim)).mappings().one_or_none()
         except sa.exc.IntegrityError:  # another replica handed one out at the same moment
             return None
         return _to_command(row) if row else None
 
-    async def change(self, command_id: uuid.UUID, transition: Transition) -> Command | None:
+    async def change(
+        self, command_id: uuid.UUID, transition: Transition, known: Command | None = None
+    ) -> Command | None:
         """Change a command and return it as it is then; None when there is no such command."""
-        query = sa.select(commands).where(commands.c.command_id == command_id).with_for_update()
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
-            if row is None:
-                return None
-            before = _to_command(row)
-            after = transition(before)
-            await _write(connection, [after] if after is not before else [])
-        return after
+        async with self._database.statements() as connection:
+            if known is not None:
+                after = transition(known)
+                if after is not known and await _replace(connection, known, after):
+                    return after
+            while (before := await _read(connection, command_id)) is not None:
+                after = transition(before)
+                if after is before or await _replace(connection, before, after):
+                    return after
+        return None
 
     async def change_under_way(self, instance_id: str, transition: Transition) -> Sequence[Command]:
         """Change all that are under way at a gateway process; return those that changed."""
@@ -151,7 +154,7 @@ class PostgresCommandStore:
             .order_by(commands.c.session_deadline)
             .limit(limit)
         )
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             rows = (await connection.execute(query)).mappings().all()
         return [_to_command(row) for row in rows]
 
@@ -169,7 +172,7 @@ class PostgresCommandStore:
                 ~sa.func.bool_or(_IS_UNDER_WAY),
             )
         )
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             return list((await connection.scalars(query)).all())
 
 
@@ -177,20 +180,7 @@ async def _lock_charge_point(
     connection: AsyncConnection, key: ChargePointId, alive_since: datetime
 ) -> bool:
     """Let creations for one charge point wait for each other; tell whether it is connected."""
-    query = (
-        sa.select(is_online(alive_since))
-        .select_from(
-            charge_points.outerjoin(
-                connections, connections.c.charge_point_id == charge_points.c.charge_point_id
-            ).outerjoin(
-                gateway_instances,
-                gateway_instances.c.gateway_instance_id == connections.c.gateway_instance_id,
-            )
-        )
-        .where(charge_points.c.charge_point_id == key)
-        .with_for_update(key_share=True, of=charge_points)
-    )
-    online = await connection.scalar(query)
+    online = await connection.scalar(_LOCK, {"charge_point_id": key, "alive_since": alive_since})
     if online is None:
         raise ChargePointNotFound(f"There is no charge point {key}.", charge_point=key)
     return bool(online)
@@ -214,12 +204,62 @@ async def _earlier(
     return None
 
 
+def _lock() -> sa.Select[Any]:
+    """Return what locks a charge point and tells whether it is connected."""
+    alive_since = sa.bindparam("alive_since", type_=sa.TIMESTAMP(timezone=True))
+    return (
+        sa.select(is_online(alive_since).label("online"), charge_points.c.charge_point_id)
+        .select_from(
+            charge_points.outerjoin(
+                connections, connections.c.charge_point_id == charge_points.c.charge_point_id
+            ).outerjoin(
+                gateway_instances,
+                gateway_instances.c.gateway_instance_id == connections.c.gateway_instance_id,
+            )
+        )
+        .where(charge_points.c.charge_point_id == sa.bindparam("charge_point_id"))
+        .with_for_update(key_share=True, of=charge_points)
+    )
+
+
+def _add() -> sa.UpdateBase:
+    """Return what keeps a command against whose creation nothing speaks."""
+    names = [column.name for column in commands.c if column.name != "number"]
+    values = {name: sa.bindparam(name, type_=commands.c[name].type) for name in names}
+    charge_point = _LOCK.cte("charge_point")
+    count = sa.func.count_open_commands(charge_point.c.charge_point_id, type_=sa.BigInteger)
+    admitted = sa.select(*values.values()).where(
+        charge_point.c.online | values["deliver_when_online"],
+        count < sa.bindparam("max_open", type_=sa.BigInteger),
+    )
+    insert = pg.insert(commands).from_select(names, admitted).on_conflict_do_nothing()
+    return insert.returning(commands.c.command_id)
+
+
 async def _count_open(connection: AsyncConnection, key: ChargePointId) -> int:
     count = sa.select(sa.func.count()).where(commands.c.charge_point_id == key, _IS_OPEN)
     return await connection.scalar(count) or 0
 
 
-def _next_of(key: str, connection_id: str, now: datetime) -> sa.ScalarSelect[uuid.UUID]:
+async def _read(connection: AsyncConnection, command_id: uuid.UUID) -> Command | None:
+    row = (await connection.execute(_READ, {"key": command_id})).mappings().one_or_none()
+    return _to_command(row) if row else None
+
+
+async def _replace(connection: AsyncConnection, before: Command, after: Command) -> bool:
+    """Change a command; false when it is no longer as it was before."""
+    known = _to_row(before)
+    result = await connection.execute(
+        _REPLACE, _changes(after) | {f"known_{name}": known[name] for name in _DECIDING}
+    )
+    return result.rowcount == 1
+
+
+def _claim() -> sa.UpdateBase:
+    """Return what hands out the oldest command that waits, if none is under way."""
+    key: sa.BindParameter[str] = sa.bindparam("key")
+    connection_id: sa.BindParameter[str] = sa.bindparam("connection")
+    now = sa.bindparam("now", type_=sa.TIMESTAMP(timezone=True))
     under_way = commands.alias("under_way")
     is_newest = sa.exists().where(
         connections.c.charge_point_id == key,
@@ -231,7 +271,7 @@ def _next_of(key: str, connection_id: str, now: datetime) -> sa.ScalarSelect[uui
         under_way.c.complete_time.is_(None),
         under_way.c.handed_to != "",
     )
-    return (
+    oldest = (
         sa.select(commands.c.command_id)
         .where(
             commands.c.charge_point_id == key,
@@ -245,6 +285,25 @@ def _next_of(key: str, connection_id: str, now: datetime) -> sa.ScalarSelect[uui
         .with_for_update()
         .scalar_subquery()
     )
+    return (
+        sa.update(commands)
+        .where(commands.c.command_id == oldest, _IS_WAITING)
+        .values(handed_to=sa.bindparam("instance"), handed_connection=connection_id)
+        .returning(commands)
+    )
+
+
+def _unchanged() -> sa.ColumnElement[bool]:
+    known = {name: sa.bindparam(f"known_{name}", type_=commands.c[name].type) for name in _DECIDING}
+    return sa.and_(*(commands.c[name].is_not_distinct_from(known[name]) for name in _DECIDING))
+
+
+_LOCK = _lock()
+_ADD = _add()
+_CLAIM = _claim()
+_READ = sa.select(commands).where(commands.c.command_id == sa.bindparam("key"))
+_CHANGE = sa.update(commands).where(commands.c.command_id == sa.bindparam("key"))
+_REPLACE = _CHANGE.where(_unchanged())
 
 
 async def _change_all(
@@ -264,8 +323,7 @@ async def _change_all(
 
 async def _write(connection: AsyncConnection, changed: Sequence[Command]) -> None:
     if changed:
-        update = sa.update(commands).where(commands.c.command_id == sa.bindparam("key"))
-        await connection.execute(update, [_changes(command) for command in changed])
+        await connection.execute(_CHANGE, [_changes(command) for command in changed])
 
 
 def _changes(command: Command) -> dict[str, Any]:

@@ -37,20 +37,14 @@ class PostgresGatewayStore:
         query = sa.select(gateway_links.c.gateway_id, gateway_links.c.epoch).where(
             gateway_links.c.gateway_id == _any(gateway_ids)
         )
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             rows = await connection.execute(query)
             return {row.gateway_id: row.epoch for row in rows}
 
     async def current(self, charge_point_ids: Collection[str]) -> Mapping[str, Current]:
         """Return the newest connections of charge points, with their generations."""
-        query = sa.select(
-            connections.c.charge_point_id, connections.c.connection_id, connections.c.generation
-        ).where(
-            connections.c.charge_point_id == _any(charge_point_ids),
-            connections.c.close_time.is_(None),
-        )
-        async with self._database.transaction() as connection:
-            rows = await connection.execute(query)
+        async with self._database.statements() as connection:
+            rows = await connection.execute(_CURRENT, {"keys": list(charge_point_ids)})
             return {key: Current(known, generation) for key, known, generation in rows}
 
     async def silent(self, alive_since: datetime) -> Sequence[str]:
@@ -58,7 +52,7 @@ class PostgresGatewayStore:
         query = sa.select(gateway_instances.c.gateway_instance_id).where(
             gateway_instances.c.beat_time <= alive_since
         )
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             return (await connection.scalars(query)).all()
 
     async def forget(self, instance_id: str, alive_since: datetime | None, now: datetime) -> bool:
@@ -104,6 +98,14 @@ async def _close_all(connection: AsyncConnection, instance_id: str, now: datetim
         .where(connections.c.gateway_instance_id == instance_id, connections.c.close_time.is_(None))
         .values(close_time=now, close_reason=_LOST)
     )
+
+
+_CURRENT = sa.select(
+    connections.c.charge_point_id, connections.c.connection_id, connections.c.generation
+).where(
+    connections.c.charge_point_id == sa.any_(sa.bindparam("keys", type_=pg.ARRAY(sa.Text))),
+    connections.c.close_time.is_(None),
+)
 
 
 def _any(values: Collection[str]) -> sa.ColumnElement[Any]:

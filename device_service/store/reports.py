@@ -39,7 +39,7 @@ class PostgresReportStore:
         query = sa.select(connectors).where(
             connectors.c.charge_point_id == key, connectors.c.connector_id == number
         )
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
         return _to_connector(row) if row else None
 

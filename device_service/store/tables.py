@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
@@ -116,21 +117,35 @@ commands = sa.Table(
 )
 
 
-def given(table: sa.Table, rows: Sequence[Mapping[str, Any]], *names: str) -> sa.TableValuedAlias:
-    """Return rows as something to select from: one array a column, whatever their number.
+def given(table: sa.Table, *names: str) -> sa.TableValuedAlias:
+    """Return the rows that a statement is executed with (`rows_of`), to select these columns from.
 
-    So the statement's text is always the same, and its plan is prepared once.
+    All rows are one parameter. So the statement is made once and its plan prepared once, whatever
+    their number, and PostgreSQL takes them apart, which costs far less than one value at a time.
     """
-    columns = [table.c[name] for name in names or rows[0]]
-    arrays = [
-        sa.cast([row[column.name] for row in rows], pg.ARRAY(column.type)) for column in columns
-    ]
-    shape = [sa.column(column.name, column.type) for column in columns]
-    return sa.func.unnest(*arrays).table_valued(*shape, name="given").render_derived()
+    shape = [sa.column(name, table.c[name].type) for name in names]
+    rows = sa.cast(sa.bindparam("rows", type_=sa.Text), pg.JSON)
+    source = sa.func.json_to_recordset(rows).table_valued(*shape, name="given")
+    return source.render_derived(with_types=True)
 
 
-def insert_given(table: sa.Table, rows: Sequence[Mapping[str, Any]], *order: str) -> pg.Insert:
+def rows_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the parameter that stands for the rows that are given to a statement."""
+    return {"rows": orjson.dumps(rows).decode()}
+
+
+def insert_given(table: sa.Table, names: Sequence[str], *order: str) -> pg.Insert:
     """Return the insertion of rows, in the order of a key so that writers do not deadlock."""
-    source = given(table, rows)
+    source = given(table, *names)
     select = sa.select(source).order_by(*(source.c[name] for name in order))
-    return pg.insert(table).from_select(list(rows[0]), select)
+    return pg.insert(table).from_select(list(names), select)
+
+
+def update_given(table: sa.Table, key: str, *names: str) -> sa.Update:
+    """Return the update of columns of the rows with these keys."""
+    source = given(table, key, *names)
+    return (
+        sa.update(table)
+        .where(table.c[key] == source.c[key])
+        .values({name: source.c[name] for name in names})
+    )

@@ -1,6 +1,6 @@
 """What operators, gateways and charge points do with device_service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,6 @@ from device_service.domain import (
     SUBPROTOCOL,
     BootAnswer,
     ChargePoint,
-    ChargePointAlreadyExists,
     ChargePointId,
     ChargePointNotFound,
     Connector,
@@ -23,7 +22,7 @@ from device_service.domain import (
     charge_point_id,
     escaped,
 )
-from device_service.facts import BootReported, Fact
+from device_service.facts import BootReported, Fact, Introduced
 from device_service.ports import ChargePointStore, Recorder, ReportStore
 from servicekit.clock import Clock
 from servicekit.ids import IdSource
@@ -162,17 +161,25 @@ class Handshake:
 
 
 class Admission:
-    """Admits or refuses opening handshakes; a refusal is stored before it is told."""
+    """Admits or refuses opening handshakes; what is to be stored is stored before it is told.
+
+    Args:
+        look_up: Tells whether a charge point may come without a subprotocol; None: no record.
+        recorder: Stores who is new, and refusals.
+        clock: Tells the time.
+        new_id: Makes etags.
+        unknown: What becomes of charge points without a record.
+    """
 
     def __init__(
         self,
-        store: ChargePointStore,
+        look_up: Callable[[ChargePointId], Awaitable[bool | None]],
         recorder: Recorder,
         clock: Clock,
         new_id: IdSource,
         unknown: UnknownChargePoints,
     ) -> None:
-        self._store, self._recorder, self._clock = store, recorder, clock
+        self._look_up, self._recorder, self._clock = look_up, recorder, clock
         self._new_id, self._unknown = new_id, unknown
 
     async def __call__(self, handshake: Handshake) -> tuple[Verdict, str]:
@@ -188,22 +195,17 @@ class Admission:
         return await self._judge(handshake, key)
 
     async def _judge(self, handshake: Handshake, key: ChargePointId) -> tuple[Verdict, str]:
-        now = self._clock.now()
-        known = await self._store.find(key, now)
-        if known is None and self._unknown.state is None:
+        subprotocol_optional = await self._look_up(key)
+        unknown = subprotocol_optional is None
+        if unknown and self._unknown.state is None:
             return await self._refuse(handshake, Verdict.UNKNOWN_CHARGE_POINT, UNKNOWN_CHARGE_POINT)
-        subprotocol = _confirmed(handshake.subprotocols, known)
+        subprotocol = _confirmed(handshake.subprotocols, optional=bool(subprotocol_optional))
         if subprotocol is None:
             return await self._refuse(handshake, Verdict.SUBPROTOCOL_MISSING, SUBPROTOCOL_MISSING)
-        if known is None and self._unknown.state is not None:
-            await self._register(key, self._unknown.state, now)
+        if unknown and self._unknown.state is not None:
+            now, etag = self._clock.now(), self._new_id().hex
+            await self._recorder.submit(Introduced(key, self._unknown.state, now, etag))
         return Verdict.ADMITTED, subprotocol
-
-    async def _register(self, key: ChargePointId, state: State, now: datetime) -> None:
-        try:
-            await self._store.add(new_charge_point(key, state, now, self._new_id().hex))
-        except ChargePointAlreadyExists:
-            return  # by another handshake of the same moment
 
     async def _refuse(
         self, handshake: Handshake, verdict: Verdict, reason: str
@@ -255,6 +257,11 @@ class Inbox:
         """Store a fact that asks for no answer."""
         await self._recorder.submit(fact)
 
+    async def store_all(self, facts: Sequence[Fact]) -> Sequence[Exception | None]:
+        """Store facts that ask for no answer; return for each why it was not stored."""
+        outcomes = await self._recorder.submit_all(facts)
+        return [outcome if isinstance(outcome, Exception) else None for outcome in outcomes]
+
     async def boot(
         self, key: str, hardware: Hardware, receive_time: datetime, notice: Notice | None
     ) -> BootAnswer:
@@ -287,9 +294,7 @@ def new_charge_point(
     return ChargePoint(key, state, create_time=now, update_time=now, etag=etag, **values)
 
 
-def _confirmed(offered: Sequence[str], known: ChargePoint | None) -> str | None:
+def _confirmed(offered: Sequence[str], *, optional: bool) -> str | None:
     if SUBPROTOCOL in offered:
         return SUBPROTOCOL
-    if not offered and known is not None and known.subprotocol_optional:
-        return ""
-    return None
+    return "" if optional and not offered else None

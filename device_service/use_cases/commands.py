@@ -13,7 +13,7 @@ from device_service.domain.commands import (
     CommandState,
 )
 from device_service.ports import Circumstances, CommandEvents, CommandStore, Courier
-from device_service.use_cases.waiters import Waiters, changed
+from device_service.use_cases.waiters import Waiters
 from servicekit.clock import Clock
 from servicekit.errors import ServiceUnavailable
 from servicekit.pagination import Page, PageRequest
@@ -77,13 +77,14 @@ class Commands:
         stored = await self._store.add(
             command,
             check,
+            max_open=self._rules.max_pending,
             alive_since=now - self._rules.gateway_lease,
             repeats_since=now - _REPEATS_REMEMBERED,
         )
         if stored is not command:
             command.repeats(stored)
         await self._courier.wake(command.charge_point_id)
-        return await self._wait(stored, wait)
+        return await self._wait(stored, wait, is_new=stored is command)
 
     async def get(
         self, key: ChargePointId, command_id: uuid.UUID, wait: timedelta = _NO_WAIT
@@ -111,7 +112,7 @@ class Commands:
         await self._find(key, command_id)
         now = self._clock.now()
         cancelled = await self._store.change(command_id, lambda command: command.cancel(now))
-        self._events.command_changed(str(command_id))
+        self._events.command_changed(str(command_id), cancelled)
         return cancelled or await self._find(key, command_id)
 
     async def watch(
@@ -123,7 +124,7 @@ class Commands:
             CommandNotFound: There is no such command.
             ServiceUnavailable: This replica stops.
         """
-        with self._waiters.waiting_for(str(command_id)) as event:
+        with self._waiters.waiting_for(str(command_id)) as news:
             shown: Command | None = None
             while shown is None or not shown.is_settled:
                 command = await self._find(key, command_id)
@@ -133,19 +134,23 @@ class Commands:
                     continue
                 if self._waiters.closed:
                     raise ServiceUnavailable("The service restarts; watch again.")
-                await changed(event)
+                await news.next()
 
-    async def _wait(self, command: Command, wait: timedelta) -> Command:
+    async def _wait(self, command: Command, wait: timedelta, *, is_new: bool = False) -> Command:
+        """Return a command when it has ended or the time is over.
+
+        One that is not new may have changed between the look at it and the begin of the wait.
+        """
         if command.has_ended or wait <= _NO_WAIT:
             return command
-        deadline = time.monotonic() + wait.total_seconds()
-        with self._waiters.waiting_for(str(command.command_id)) as event:
-            while not self._waiters.closed:
-                command = await self._find(command.charge_point_id, command.command_id)
+        key, command_id = command.charge_point_id, command.command_id
+        left, deadline = wait.total_seconds(), time.monotonic() + wait.total_seconds()
+        with self._waiters.waiting_for(str(command_id)) as news:
+            if not is_new:
+                command = await self._find(key, command_id)
+            while not (command.has_ended or left <= 0 or self._waiters.closed):
+                command = await news.next(left) or await self._find(key, command_id)
                 left = deadline - time.monotonic()
-                if command.has_ended or left <= 0:
-                    break
-                await changed(event, left)
         return command
 
     async def _find(self, key: ChargePointId, command_id: uuid.UUID) -> Command:

@@ -16,6 +16,8 @@ from device_service.ports import CommandEvents, CommandStore, Delivery, Outcome
 from servicekit.clock import Clock
 from servicekit.errors import PlatformError
 
+_MAX_REMEMBERED = 10_000
+
 
 class Desk:
     """Hands out commands and takes their results; implements the port `CommandDesk`.
@@ -42,6 +44,7 @@ class Desk:
         self._store, self._events, self._clock = store, events, clock
         self._is_accepted, self._to_status = is_accepted, to_status
         self._session_wait = session_wait
+        self._handed_out: dict[uuid.UUID, Command] = {}  # as they are if nobody else changed them
 
     async def claim_next(
         self, charge_point_id: str, connection_id: str, gateway_instance_id: str
@@ -50,7 +53,10 @@ class Desk:
         command = await self._store.claim_next(
             charge_point_id, connection_id, gateway_instance_id, self._clock.now()
         )
-        return None if command is None else _to_delivery(command)
+        if command is None:
+            return None
+        self._remember(command)
+        return _to_delivery(command)
 
     async def sent(self, command_id: str, send_time: datetime) -> None:
         """Note that a command was written to its socket."""
@@ -115,14 +121,22 @@ class Desk:
             key = uuid.UUID(command_id)
         except ValueError:
             return None  # as any other id that is not ours
-        command = await self._store.change(key, transition)
+        command = await self._store.change(key, transition, self._handed_out.pop(key, None))
         if command is not None:
+            self._remember(command)
             self._tell([command])
         return command
 
+    def _remember(self, command: Command) -> None:
+        """Remember a command that is under way; the oldest may have ended at another replica."""
+        if command.handed_to and not command.has_ended:
+            self._handed_out[command.command_id] = command
+            if len(self._handed_out) > _MAX_REMEMBERED:
+                del self._handed_out[next(iter(self._handed_out))]
+
     def _tell(self, changed: Sequence[Command]) -> None:
         for command in changed:
-            self._events.command_changed(str(command.command_id))
+            self._events.command_changed(str(command.command_id), command)
 
 
 def _to_delivery(command: Command) -> Delivery:

@@ -21,7 +21,7 @@ def expire_overdue(
         while True:
             expired = await store.change_overdue(now, lambda command: command.expire(now), _BATCH)
             for command in expired:
-                events.command_changed(str(command.command_id))
+                events.command_changed(str(command.command_id), command)
             if len(expired) < _BATCH:
                 return
 
@@ -48,7 +48,8 @@ def settle_sessions(
             return
         outcome = SessionOutcome.STARTED if session else SessionOutcome.NONE_CAME
         settled = partial(Command.settle, outcome=outcome, session=session)
-        if await store.change(command.command_id, settled) is not None:
-            events.command_changed(str(command.command_id))
+        changed = await store.change(command.command_id, settled)
+        if changed is not None:
+            events.command_changed(str(changed.command_id), changed)
 
     return settle

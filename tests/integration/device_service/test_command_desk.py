@@ -1,6 +1,7 @@
 """Handing out commands and taking their results, in a real PostgreSQL."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -9,14 +10,17 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from csms.v1 import command_service_pb2 as pb
-from device_service.domain.commands import GatewayLost
+from device_service.domain import ChargePointId
+from device_service.domain.commands import Command, CommandState, GatewayLost
 from device_service.ports import Outcome
 from servicekit.status import reason_of
 from tests.fakes.deliverer import ACCEPTED, Deliverer
 from tests.integration.device_service.commands import Operator, id_of, reset
 from tests.integration.device_service.gateway import Platform
+from tests.integration.device_service.statements import noted
 
 LATER = {**reset(), "deliver_when_online": True}
+LEASE = timedelta(seconds=30)
 REPLACED = GatewayLost("The connection was replaced.")
 
 
@@ -54,6 +58,11 @@ def soon(operator: Operator) -> Timestamp:
     return time
 
 
+def never(_: object) -> None:
+    """Stand in for a check of what is plain."""
+    raise AssertionError
+
+
 async def claimed(deliverer: Deliverer, connection: str = "conn-1") -> str:
     delivery = await deliverer.claim("CP-1", connection)
     return delivery.command_id if delivery else ""
@@ -71,6 +80,70 @@ async def test_commands_are_handed_out_one_at_a_time_in_their_order(
         await deliverer.answer(command_id)
         handed_out.append(command_id)
     assert handed_out == created
+
+
+async def test_every_step_of_a_command_is_one_statement(
+    operator: Operator, deliverer: Deliverer
+) -> None:
+    now = operator.platform.clock.now()
+    command = Command(
+        *(uuid.uuid4(), ChargePointId("CP-1"), "Reset", b"request", "operator"),
+        create_time=now,
+        expire_time=now + timedelta(minutes=1),
+    )
+    with noted(deliverer.database) as executed:
+        steps = []
+        for step in (
+            lambda: deliverer.store.add(
+                command, never, max_open=1, alive_since=now - LEASE, repeats_since=now - LEASE
+            ),
+            lambda: deliverer.claim("CP-1"),
+            lambda: deliverer.desk.sent(str(command.command_id), now),
+            lambda: deliverer.desk.ended(
+                Outcome(str(command.command_id), now, sent=True, response=ACCEPTED)
+            ),
+        ):
+            await step()
+            steps.append(len(executed))
+    assert steps == [1, 2, 3, 4]
+    found = await deliverer.store.find(ChargePointId("CP-1"), command.command_id)
+    assert found is not None
+    assert (found.state, found.request, found.response) == (
+        CommandState.COMPLETED,
+        b"request",
+        ACCEPTED,
+    )
+
+
+async def test_replica_that_does_not_know_of_the_end_changes_nothing(
+    operator: Operator, deliverer: Deliverer, database_url: str, state: State
+) -> None:
+    created = await operator.create()
+    command_id = await claimed(deliverer)
+    elsewhere = Deliverer(database_url, operator.platform.clock)
+    await elsewhere.fail(command_id, REPLACED, sent=True)
+    await elsewhere.close()
+    await deliverer.answer(command_id)
+    assert await state(created) == "FAILED"
+    ended = await operator.get(created.name)
+    assert not ended.HasField("response")
+
+
+async def test_replica_that_does_not_know_of_a_new_claim_goes_by_it(
+    operator: Operator, deliverer: Deliverer, database_url: str, state: State
+) -> None:
+    created = await operator.create(**LATER)
+    command_id = await claimed(deliverer)
+    elsewhere = Deliverer(database_url, operator.platform.clock)
+    await elsewhere.desk.release(command_id)
+    await elsewhere.connect("CP-1", "conn-2", "instance-2")
+    assert await elsewhere.claim("CP-1", "conn-2", "instance-2") is not None
+    await elsewhere.close()
+    await deliverer.desk.sent(command_id, operator.platform.clock.now())
+    found = await deliverer.store.find(ChargePointId("CP-1"), uuid.UUID(command_id))
+    assert found is not None
+    assert (found.state, found.handed_to) == (CommandState.SENT, "instance-2")
+    assert await state(created) == "SENT"
 
 
 async def test_replicas_that_claim_at_the_same_time_get_one_command(

@@ -19,10 +19,12 @@ from device_service.facts import (
     NoticeReported,
     StatusReported,
 )
-from device_service.store import FactWriter, PostgresChargePointStore
+from device_service.store import FactWriter, PostgresChargePointStore, PostgresReportStore
 from device_service.wiring import SCHEMA
 from servicekit.database import Database
+from servicekit.group_commit import GroupCommit
 from tests.integration.device_service.gateway import NOW
+from tests.integration.device_service.statements import noted
 
 
 @pytest.fixture
@@ -60,23 +62,14 @@ def all_kinds(number: int) -> list[Fact]:
 
 
 async def statements(database: Database, facts: Sequence[Fact]) -> int:
-    executed: list[str] = []
-
-    def note(*arguments: object) -> None:
-        executed.append(str(arguments[2]))
-
-    engine = database._engine.sync_engine
-    sa.event.listen(engine, "before_cursor_execute", note)
-    try:
+    with noted(database) as executed:
         await FactWriter(database).write(facts)
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
     return len(executed)
 
 
-async def test_statuses_cost_two_statements_whatever_their_number(database: Database) -> None:
-    assert await statements(database, [a_status(1)]) == 2
-    assert await statements(database, [a_status(number) for number in range(300)]) == 2
+async def test_statuses_cost_one_statement_whatever_their_number(database: Database) -> None:
+    assert await statements(database, [a_status(1)]) == 1
+    assert await statements(database, [a_status(number) for number in range(300)]) == 1
 
 
 async def test_batch_of_all_kinds_costs_the_same_statements_as_one_of_each(
@@ -85,6 +78,40 @@ async def test_batch_of_all_kinds_costs_the_same_statements_as_one_of_each(
     few = await statements(database, all_kinds(0))
     many = await statements(database, [fact for number in range(100) for fact in all_kinds(number)])
     assert few == many
+
+
+async def test_boots_cost_two_statements_whatever_their_number(database: Database) -> None:
+    assert await statements(database, [a_boot(1)]) == 2
+    assert await statements(database, [a_boot(number) for number in range(300)]) == 2
+
+
+async def test_what_a_charge_point_says_is_kept_letter_by_letter(database: Database) -> None:
+    info = '"quoted" \\ {brace} \u00e9 \U0001f50c \n\t\' $1 %s'
+    said = Connector("CP-1", 1, "Faulted", "OtherError", NOW, info, "v", "c", NOW)
+    await FactWriter(database).write([StatusReported(said)])
+    async with database.statements() as connection:
+        kept = (await connection.execute(sa.text("SELECT info FROM status_history"))).scalars()
+    assert list(kept) == [info]
+    assert await PostgresReportStore(database).find_connector(ChargePointId("CP-1"), 1) == said
+
+
+async def test_status_that_is_sent_again_is_in_the_history_once(database: Database) -> None:
+    await FactWriter(database).write([a_status(1), a_status(2)])
+    await FactWriter(database).write([a_status(2), a_status(1), a_status(2)])
+    async with database.statements() as connection:
+        assert await connection.scalar(sa.text("SELECT count(*) FROM status_history")) == 2
+
+
+async def test_fact_that_cannot_be_stored_fails_alone(database: Database) -> None:
+    recorder = GroupCommit(FactWriter(database).write)
+    bad = StatusReported(Connector("CP-1", 1, "Charging\0", "NoError", NOW))
+    good = [a_status(number) for number in range(2, 12)]
+    results = await asyncio.gather(
+        *(recorder.submit(fact) for fact in (*good, bad)), return_exceptions=True
+    )
+    assert [isinstance(result, Exception) for result in results] == [False] * 10 + [True]
+    async with database.statements() as connection:
+        assert await connection.scalar(sa.text("SELECT count(*) FROM connectors")) == 10
 
 
 async def test_last_boot_of_a_batch_stands(database: Database) -> None:

@@ -87,6 +87,33 @@ async def test_block_that_raises_is_rolled_back(database: Database) -> None:
         assert await connection.scalar(text("SELECT count(*) FROM public.facts")) == 0
 
 
+async def test_lone_statement_is_committed_when_it_returns(database: Database) -> None:
+    await execute(database, "CREATE TABLE public.lone_facts (fact int)")
+
+    async def fail_afterwards() -> None:
+        async with database.statements() as connection:
+            await connection.execute(text("INSERT INTO public.lone_facts VALUES (1)"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_afterwards()
+    async with database.transaction() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM public.lone_facts")) == 1
+
+
+async def test_connection_for_lone_statements_can_open_a_transaction_later(
+    server: EmbeddedPostgres,
+) -> None:
+    database = Database(server.uri, "auth", pool_size=1)
+    await database.check()
+    await execute(database, "CREATE TABLE public.later_facts (fact int)")
+    with pytest.raises(exc.ProgrammingError):
+        await execute(database, "INSERT INTO public.later_facts VALUES (1); SELECT nonsense")
+    async with database.statements() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM public.later_facts")) == 0
+    await database.close()
+
+
 async def test_sessions_keep_the_schema_and_utc(database: Database) -> None:
     async with database.transaction() as connection:
         assert await connection.scalar(text("SHOW search_path")) == "auth"
@@ -104,6 +131,16 @@ async def test_outage_is_told_and_recovered_from(
     await server.start()
     for _ in range(3):
         await database.check()
+
+
+async def test_outage_that_nobody_met_is_not_met_afterwards(
+    server: EmbeddedPostgres, database: Database
+) -> None:
+    await asyncio.gather(database.check(), database.check())
+    await server.stop()
+    await server.start()
+    await asyncio.gather(database.check(), database.check())
+    await execute(database, "SELECT 1")
 
 
 async def test_outage_within_a_transaction_is_told(

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from device_service.domain import Connector
-from device_service.store.facts import latest
+from device_service.store.statuses import latest
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
