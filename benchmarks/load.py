@@ -223,7 +223,8 @@ async def _connect(url: str, answers: bytes) -> ChargePoint:
         extra_headers={"Sec-WebSocket-Protocol": "ocpp1.6"},
         websocket_handshake_timeout=ANSWER_TIMEOUT_S,
     )
-    assert isinstance(charge_point, ChargePoint)
+    if not isinstance(charge_point, ChargePoint):
+        raise LoadError("A connection ended while it was being opened.")
     return charge_point
 
 

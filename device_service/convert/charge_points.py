@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from google.protobuf.duration_pb2 import Duration
-
 from csms.gateway.v1 import admission_pb2
 from csms.v1 import charge_point_service_pb2 as pb
 from device_service.domain import (
@@ -29,7 +27,7 @@ from servicekit.field_mask import fields_to_change
 from servicekit.pagination import Page, PageRequest, page_request, page_size
 from servicekit.parsing import Parsing
 from servicekit.resource_names import child_ids, resource_id
-from servicekit.timestamps import to_timestamp
+from servicekit.timestamps import to_duration, to_timestamp
 
 COLLECTION = "chargePoints"
 _CONNECTORS = "connectors"
@@ -209,7 +207,7 @@ def to_charge_point(charge_point: ChargePoint) -> pb.ChargePoint:
         imsi=hardware.imsi,
         meter_type=hardware.meter_type,
         meter_serial_number=hardware.meter_serial_number,
-        heartbeat_interval=_to_duration(charge_point.heartbeat_interval),
+        heartbeat_interval=to_duration(charge_point.heartbeat_interval),
         subprotocol_optional=charge_point.subprotocol_optional,
         firmware_status=charge_point.firmware_status,
         diagnostics_status=charge_point.diagnostics_status,
@@ -279,14 +277,6 @@ def to_refused_handshakes(page: Page[RefusedHandshake]) -> pb.ListRefusedHandsha
 def to_admit_response(verdict: Verdict, subprotocol: str) -> admission_pb2.AdmitResponse:
     """Return what the gateway is told about a handshake."""
     return admission_pb2.AdmitResponse(verdict=_VERDICT[verdict], subprotocol=subprotocol)
-
-
-def _to_duration(time: timedelta | None) -> Duration | None:
-    if time is None:
-        return None
-    message = Duration()
-    message.FromTimedelta(time)
-    return message
 
 
 def _to_notice(notice: Notice) -> pb.Notice:

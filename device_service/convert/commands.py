@@ -30,7 +30,7 @@ from servicekit.pagination import Page, PageRequest, page_request, page_size
 from servicekit.parsing import Parsing
 from servicekit.resource_names import child_ids, resource_id
 from servicekit.status import to_status
-from servicekit.timestamps import to_datetime, to_timestamp
+from servicekit.timestamps import to_datetime, to_duration, to_timestamp
 
 _COMMANDS = "commands"
 _SESSIONS = "sessions"
@@ -146,7 +146,7 @@ def to_command(command: Command) -> pb.Command:
         state=_STATE[command.state],
         deliver_when_online=command.deliver_when_online,
         expire_time=to_timestamp(command.expire_time),
-        answer_timeout=_to_duration(command.answer_timeout),
+        answer_timeout=to_duration(command.answer_timeout),
         requester=command.requester,
         create_time=to_timestamp(command.create_time),
         send_time=to_timestamp(command.send_time),
@@ -219,12 +219,6 @@ def _to_timedelta(duration: Duration) -> timedelta:
         return timedelta(seconds=duration.seconds, microseconds=duration.nanos // 1000)
     except OverflowError:
         raise ValueError("must be a duration of at most 10000 years") from None
-
-
-def _to_duration(time: timedelta) -> Duration:
-    message = Duration()
-    message.FromTimedelta(time)
-    return message
 
 
 def _state(number: int) -> CommandState | None:

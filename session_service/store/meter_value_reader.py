@@ -37,7 +37,7 @@ class PostgresMeterValueStore:
             .join_from(found, layouts, layouts.c.layout_id == found.c.layout_id)
             .order_by(found.c.sample_time, found.c.digest)
         )
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             rows = (await connection.execute(query)).mappings().all()
         return page.page([_to_meter_value(row) for row in rows], 0, _key)
 

@@ -36,7 +36,7 @@ class PostgresQuarantine:
     async def find(self, entry_id: uuid.UUID) -> QuarantineEntry | None:
         """Return the entry with this id, if there is one."""
         query = sa.select(quarantine).where(quarantine.c.entry_id == entry_id)
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
         return to_entry(row) if row else None
 
@@ -50,7 +50,7 @@ class PostgresQuarantine:
             .order_by(quarantine.c.receive_time.desc(), quarantine.c.entry_id.desc())
             .limit(page.size + 1)
         )
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             total = await connection.scalar(count(quarantine, conditions))
             rows = (await connection.execute(query)).mappings().all()
         return page.page([to_entry(row) for row in rows], total or 0, _entry_key)

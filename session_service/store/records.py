@@ -36,7 +36,7 @@ class PostgresRecords:
 
     async def find_start(self, key: StartKey) -> StartAnswer | None:
         """Return the answer that was given to this start, if it was received before."""
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             return await find_start(connection, key)
 
     async def start(self, start: Start) -> StartAnswer:

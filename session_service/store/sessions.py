@@ -30,14 +30,14 @@ class PostgresSessionStore:
     async def find(self, session_id: uuid.UUID) -> Session | None:
         """Return the session with this id, if there is one."""
         query = sa.select(sessions).where(sessions.c.session_id == session_id)
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             found = await _read(connection, query)
         return found[0] if found else None
 
     async def show(self, session_id: uuid.UUID) -> tuple[Session, MeterSummary] | None:
         """Return the session with this id, if there is one, and the sum of its meter values."""
         query = sa.select(sessions).where(sessions.c.session_id == session_id)
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
             if row is None:
                 return None
@@ -59,7 +59,7 @@ class PostgresSessionStore:
             .order_by(time.desc(), sessions.c.session_id.desc())
             .limit(page.size + 1)
         )
-        async with self._database.transaction() as connection:
+        async with self._database.statements() as connection:
             total = await connection.scalar(count(sessions, conditions))
             rows = await _read(connection, query)
         return page.page(rows, total or 0, _start_key if by_start else _create_key)

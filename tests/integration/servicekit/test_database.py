@@ -105,10 +105,17 @@ async def test_connection_for_lone_statements_can_open_a_transaction_later(
     server: EmbeddedPostgres,
 ) -> None:
     database = Database(server.uri, "auth", pool_size=1)
-    await database.check()
     await execute(database, "CREATE TABLE public.later_facts (fact int)")
-    with pytest.raises(exc.ProgrammingError):
-        await execute(database, "INSERT INTO public.later_facts VALUES (1); SELECT nonsense")
+    async with database.statements() as connection:
+        await connection.execute(text("SELECT 1"))
+
+    async def fail_within() -> None:
+        async with database.transaction() as connection:
+            await connection.execute(text("INSERT INTO public.later_facts VALUES (1)"))
+            raise RuntimeError("afterwards")
+
+    with pytest.raises(RuntimeError, match="afterwards"):
+        await fail_within()
     async with database.statements() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM public.later_facts")) == 0
     await database.close()
