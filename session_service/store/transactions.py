@@ -137,7 +137,10 @@ async def _locked(
 
 
 async def _running(connection: AsyncConnection, start: Start) -> int:
-    """Count the accepted sessions that run with the tag; not counted where nobody asks."""
+    """Count the accepted sessions that run with the tag; not counted where nobody asks.
+
+    One that this start ends, because its stop is missing, runs no more.
+    """
     if not start.check.max_active_transactions:
         return 0
     query = (
@@ -147,6 +150,11 @@ async def _running(connection: AsyncConnection, start: Start) -> int:
             _same_tag(start.key.id_tag),
             sessions.c.stop_receive_time.is_(None),
             sessions.c.authorization_status == sa.literal_column(_ACCEPTED),
+            ~sa.and_(
+                sessions.c.charge_point_id == start.charge_point_id,
+                sessions.c.connector_id == start.key.connector_id,
+                sessions.c.start_time <= start.begin_time,
+            ),
         )
     )
     return await connection.scalar(query) or 0

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from csms.ocpp.v16 import types_pb2
 from csms.v1 import session_service_pb2 as pb
 from tests.fakes.charge_points import FakeChargePoints, serving_charge_points
 from tests.integration.session_service.conftest import Platform, at, energy, session_gateway
@@ -44,6 +45,15 @@ async def test_next_start_on_the_connector_ends_the_session_before(platform: Pla
     assert session.energy_wh == 900
     for running in (elsewhere, second):
         assert (await platform.session(running)).state == pb.Session.STATE_ACTIVE
+
+
+async def test_session_whose_stop_is_missing_does_not_use_up_its_tag(platform: Platform) -> None:
+    await platform.tag(max_active_transactions=1)
+    await platform.gateway.start()
+    following = await platform.gateway.start(timestamp=at(7200))
+    assert following.id_tag_info.status == types_pb2.AUTHORIZATION_STATUS_ACCEPTED
+    elsewhere = await platform.gateway.start(timestamp=at(7300), connector_id=2)
+    assert elsewhere.id_tag_info.status == types_pb2.AUTHORIZATION_STATUS_CONCURRENT_TX
 
 
 async def test_start_that_comes_late_does_not_end_a_newer_session(platform: Platform) -> None:
