@@ -44,10 +44,12 @@ async def complaints(rest: Rest, database_url: str, ledgers: Sequence[Ledger]) -
 def summary(ledgers: Sequence[Ledger]) -> str:
     """Return in a line what was counted."""
     facts = [fact for ledger in ledgers for fact in ledger.facts]
+    transactions = sum(len(ledger.transactions) for ledger in ledgers)
+    sent, refused = sum(fact.sent for fact in facts), sum(fact.refused for fact in facts)
+    repeated = sum(fact.sent > 1 for fact in facts)
     return (
-        f"{len(facts)} facts of {sum(len(ledger.transactions) for ledger in ledgers)} transactions,"
-        f" {sum(fact.sent for fact in facts)} frames, {sum(fact.refused for fact in facts)} refused,"
-        f" {sum(len(fact.answers) > 1 for fact in facts)} answered more than once"
+        f"{len(facts)} facts of {transactions} transactions in {sent} frames: {repeated} facts were"
+        f" sent more than once, {refused} frames refused"
     )
 
 
@@ -114,7 +116,7 @@ def _expected(transaction: Transaction) -> dict[str, Any]:
         "authorizationStatus": transaction.start.answers[0]["idTagInfo"]["status"],
         "startTime": start["timestamp"],
         "meterStartWh": str(start["meterStart"]),
-        "flags": [],
+        "flags": transaction.doubts,
     }
     if stop is None:
         return expected | {"state": "STATE_ACTIVE"}

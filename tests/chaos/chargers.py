@@ -11,6 +11,7 @@ import random
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -62,6 +63,7 @@ class Charger:
     ) -> None:
         self.ledger = Ledger(charge_point_id)
         self.id_tag = charge_point_id
+        self.clock_offset = timedelta(0)
         self._url = socket_url(ocpp_url, charge_point_id)
         self._random = random.Random(f"{seed} {charge_point_id}")
         self._traffic, self._habits = traffic or Traffic(), habits or Habits()
@@ -108,7 +110,7 @@ class Charger:
             connectorId=connector_id,
             idTag=self.id_tag,
             meterStart=self._reading(),
-            timestamp=ocpp_now(),
+            timestamp=ocpp_now(self.clock_offset),
         )
         transaction = Transaction(fact)
         self.ledger.transactions.append(transaction)
@@ -132,7 +134,7 @@ class Charger:
             errorCode="NoError",
             status=status,
             info=f"status {next(self._numbers)}",
-            timestamp=ocpp_now(),
+            timestamp=ocpp_now(self.clock_offset),
         )
 
     async def transfer(self) -> Fact:
@@ -151,7 +153,7 @@ class Charger:
             "StopTransaction",
             transactionId=transaction.id,
             meterStop=self._reading(),
-            timestamp=ocpp_now(),
+            timestamp=ocpp_now(self.clock_offset),
             **more,
         )
         await self._until_answered(transaction.stop)
@@ -183,7 +185,7 @@ class Charger:
     def _value(self, transaction: Transaction) -> dict[str, Any]:
         reading = self._reading()
         transaction.readings.append(reading)
-        return meter_value(reading)
+        return meter_value(reading, ocpp_now(self.clock_offset))
 
     async def _until_answered(self, fact: Fact) -> None:
         began = time.monotonic()
@@ -227,8 +229,8 @@ class Charger:
         while not self._take(json.loads(await line.recv()), message_id):
             pass
 
-    async def _send(self, line: ClientConnection, fact: Fact) -> str:
-        message_id = str(next(self._message_ids))
+    async def _send(self, line: ClientConnection, fact: Fact, message_id: str = "") -> str:
+        message_id = message_id or str(next(self._message_ids))
         self._asked[message_id] = fact
         fact.sent += 1
         await line.send(json.dumps([2, message_id, fact.action, fact.payload]))
@@ -245,11 +247,11 @@ class Charger:
         return bool(frame[1] == wanted)
 
 
-def meter_value(reading: int) -> dict[str, Any]:
+def meter_value(reading: int, timestamp: str) -> dict[str, Any]:
     """Return a value of the energy register in Wh and one that is no number to count."""
     register = {"value": str(reading), "measurand": "Energy.Active.Import.Register", "unit": "Wh"}
     voltage = {"value": "230.1", "measurand": "Voltage", "unit": "V", "phase": "L1-N"}
-    return {"timestamp": ocpp_now(), "sampledValue": [register, voltage]}
+    return {"timestamp": timestamp, "sampledValue": [register, voltage]}
 
 
 async def end(chargers: list["asyncio.Task[None]"]) -> None:

@@ -35,10 +35,12 @@ class Transaction:
 
     Attributes:
         readings: What the meter showed in each value that was sent, `transactionData` included.
+        doubts: The flags that its session has to have.
     """
 
     start: Fact
     readings: list[int] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     stop: Fact | None = None
 
     @property
