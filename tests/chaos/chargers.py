@@ -208,7 +208,7 @@ class Charger:
         except (OSError, WebSocketException):
             self._line = None
         if len(fact.answers) == answers:
-            await asyncio.sleep(self._random.uniform(0.05, 0.3))
+            await asyncio.sleep(self._random.uniform(0.1, 0.8))
 
     async def _connected(self) -> ClientConnection:
         if self._line is None:

@@ -74,11 +74,12 @@ class Traffic:
         self.frames += 1
         self._moved.set()
 
-    async def pass_by(self, frames: int, within_s: float) -> None:
-        """Return right after so many frames more; also after a while, should nobody send."""
+    async def pass_by(self, frames: int, within_s: float) -> bool:
+        """Wait until so many frames more are written; tell whether they were within the time."""
         goal = self.frames + frames
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while self.frames < goal:
                     self._moved.clear()
                     await self._moved.wait()
+        return self.frames >= goal

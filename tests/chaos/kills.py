@@ -13,8 +13,8 @@ from deploy.embedded import Platform
 from tests.chaos.facts import Traffic
 
 PARTS = ("gateway", "session_service", "device_service", "postgres")
-LONGEST_LULL_S = 3.0
-"""With something away nobody may get to send; then the next part dies all the same."""
+STANDSTILL_S = 90.0
+"""With everything back, charge points get to send again within this time."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,13 @@ class Kill:
     """One kill.
 
     Attributes:
-        after_frames: It comes so many frames after the kill before.
+        amid: It comes while others may be away still; otherwise when all are back.
+        after_frames: It comes so many frames after that.
         away_s: How long the part stays away before it is started again.
     """
 
     part: str
+    amid: bool
     after_frames: int
     away_s: float
 
@@ -37,8 +39,8 @@ def schedule(seed: int, count: int) -> Iterator[Kill]:
     for number in range(count):
         if number % len(PARTS) == 0:
             order = chance.sample(PARTS, len(PARTS))
-        part = order[number % len(PARTS)]
-        yield Kill(part, chance.randint(1, 150), chance.random() ** 2 * 2)
+        part, amid = order[number % len(PARTS)], chance.random() < 0.5
+        yield Kill(part, amid, chance.randint(1, 40 if amid else 300), chance.random() ** 2 * 2)
 
 
 class Killer:
@@ -59,13 +61,22 @@ class Killer:
     async def run(self, kills: Sequence[Kill]) -> None:
         """Kill one after the other and return when all are back."""
         for number, kill in enumerate(kills, 1):
-            await self._traffic.pass_by(kill.after_frames, LONGEST_LULL_S)
-            if kill.part in self._returns:
-                await self._returns.pop(kill.part)
+            await self._moment(kill)
             self._note(f"kill {number}: {kill.part}, for {kill.away_s:.2f} s")
             await self._kill(kill.part)
             self._returns[kill.part] = asyncio.create_task(self._bring_back(kill))
         await asyncio.gather(*self._returns.values())
+
+    async def _moment(self, kill: Kill) -> None:
+        """Wait for the moment of a kill; while others are away, perhaps nobody gets to send."""
+        if kill.amid:
+            await self._traffic.pass_by(kill.after_frames, within_s=kill.away_s)
+            if kill.part in self._returns:
+                await self._returns[kill.part]
+            return
+        await asyncio.gather(*self._returns.values())
+        moves = await self._traffic.pass_by(kill.after_frames, STANDSTILL_S)
+        assert moves, "\n".join(["All parts are back, but nobody sends.", *self.log])
 
     async def _kill(self, part: str) -> None:
         """Kill a part and all that it started; PostgreSQL's sessions are not in its group."""
