@@ -4,8 +4,8 @@
     python confinement.py enter PID COMMAND…
 
 `hold` opens a mount namespace, puts copies of the subfolders on a tmpfs of that size, lays them
-over the originals and stays, so that they outlive whoever uses them. `enter` runs a command in there.
-Root needs CAP_SYS_ADMIN for it; others open a user namespace too, where the system lets them.
+over the originals and stays, so that they outlive whoever uses them. `enter` runs a command in
+there. Root needs CAP_SYS_ADMIN for it; others open a user namespace too, where they may.
 """
 
 import ctypes
