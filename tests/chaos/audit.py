@@ -12,6 +12,7 @@ from tests.chaos.facts import Fact, Ledger, Transaction
 from tests.support.rest import Rest
 
 PAGE = 1000
+SHOWN = 40
 READERS = 4
 
 _READINGS = """
@@ -24,12 +25,20 @@ FROM device.status_history WHERE charge_point_id = ANY(%s)
 """
 
 
-async def complaints(rest: Rest, database_url: str, ledgers: Sequence[Ledger]) -> list[str]:
-    """Return what is missing, doubled, invented or wrong; nothing if all is right.
+async def assert_all_there_once(
+    rest: Rest, database_url: str, ledgers: Sequence[Ledger], *circumstances: str
+) -> None:
+    """Fail when something is missing, doubled, invented or wrong; say what, and how it came about.
 
     Every fact has to be answered before. The API is asked for all that it shows; the tables are
     counted for what belongs to no session and for the history of statuses.
     """
+    found = await _complaints(rest, database_url, ledgers)
+    more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    assert not found, "\n".join([*found[:SHOWN], *more, summary(ledgers), *circumstances])
+
+
+async def _complaints(rest: Rest, database_url: str, ledgers: Sequence[Ledger]) -> list[str]:
     names = [ledger.charge_point_id for ledger in ledgers]
     found = [f"never answered: {fact}" for ledger in ledgers for fact in _unanswered(ledger)]
     room = asyncio.Semaphore(READERS)

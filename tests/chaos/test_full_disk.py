@@ -8,7 +8,7 @@ import pytest
 
 from deploy.embedded import Platform
 from deploy.postgres import EmbeddedPostgres
-from tests.chaos.audit import complaints
+from tests.chaos.audit import assert_all_there_once
 from tests.chaos.chargers import Charger, end
 from tests.chaos.conftest import CALL_TIMEOUT_S
 from tests.chaos.disks import Disk, postgres_on_a_small_disk, use_up_the_log
@@ -82,7 +82,7 @@ async def charge_through_a_full_disk(site: Site, name: str, *, gives_up: bool) -
     finally:
         await end(charging)
     ledgers = [charger.ledger for charger in chargers]
-    assert await complaints(site.rest, site.platform.database_url, ledgers) == []
+    await assert_all_there_once(site.rest, site.platform.database_url, ledgers)
     assert site.services() == services
 
 

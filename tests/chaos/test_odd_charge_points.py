@@ -8,7 +8,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from deploy.embedded import Platform
-from tests.chaos.audit import complaints
+from tests.chaos.audit import assert_all_there_once
 from tests.chaos.chargers import Charger, Habits
 from tests.chaos.facts import Fact
 from tests.support.rest import Rest
@@ -41,7 +41,7 @@ async def test_a_charge_point_that_sends_everything_twice_gets_the_same_answers(
         await charger.charge(6)
     await charger.hang_up()
     assert {(fact.sent, len(fact.answers)) for fact in charger.ledger.facts} == {(3, 3)}
-    assert await complaints(operator, harmed.database_url, [charger.ledger]) == []
+    await assert_all_there_once(operator, harmed.database_url, [charger.ledger])
 
 
 async def test_a_clock_that_jumps_back_a_day_costs_no_energy(
@@ -58,7 +58,7 @@ async def test_a_clock_that_jumps_back_a_day_costs_no_energy(
     await charger.stop(transaction)
     await charger.hang_up()
     transaction.doubts.append("STOP_BEFORE_START")
-    assert await complaints(operator, harmed.database_url, [charger.ledger]) == []
+    await assert_all_there_once(operator, harmed.database_url, [charger.ledger])
 
 
 async def test_what_all_charge_points_repeat_after_they_lost_their_line_is_there_once(
@@ -75,5 +75,5 @@ async def test_what_all_charge_points_repeat_after_they_lost_their_line_is_there
     ledgers = [charger.ledger for charger in chargers]
     assert {fact.sent for ledger in ledgers for fact in ledger.facts} >= {2}
     assert min(fact.sent for ledger in ledgers for fact in ledger.facts) == 2
-    assert await complaints(operator, harmed.database_url, ledgers) == []
+    await assert_all_there_once(operator, harmed.database_url, ledgers)
     await asyncio.gather(*(charger.hang_up() for charger in chargers))

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from deploy.embedded import Platform
-from tests.chaos.audit import complaints
+from tests.chaos.audit import assert_all_there_once
 from tests.chaos.chargers import Charger, Habits, meter_value
 from tests.support.charge_points import ocpp_now, raw_charge_point
 from tests.support.rest import Rest
@@ -80,7 +80,7 @@ async def test_a_slow_database_delays_answers_and_fills_no_memory(
     told = f"{sum(flooded.values())} bytes offered, {before} before, {after} after"
     assert all(after[part] < MOST_GROWTH * before[part] for part in before), told
     ledgers = [charger.ledger for charger in chargers]
-    assert await complaints(operator, harmed.database_url, ledgers) == []
+    await assert_all_there_once(operator, harmed.database_url, ledgers)
 
 
 def memory(platform: Platform) -> dict[str, int]:
