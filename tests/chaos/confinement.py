@@ -1,15 +1,21 @@
-"""A program that gives a command a small disk, without a word to the rest of the machine.
+"""A program that lets others run out of disk, unnoticed by the rest of the machine.
 
     python confinement.py hold FOLDER BYTES SUBFOLDER…
     python confinement.py enter PID COMMAND…
+    python confinement.py limit BYTES PID…
 
 `hold` opens a mount namespace, puts copies of the subfolders on a tmpfs of that size, lays them
 over the originals and stays, so that they outlive whoever uses them. `enter` runs a command in
 there. Root needs CAP_SYS_ADMIN for it; others open a user namespace too, where they may.
+
+`limit` lets the files of running processes grow to so many bytes only (-1: without limit), which
+everybody may do to processes of their own.
 """
 
+import contextlib
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -45,6 +51,17 @@ def enter(holder: int, command: list[str]) -> None:
             with theirs.open() as namespace:
                 _check(_LIBC.setns(namespace.fileno(), 0), kind)
     os.execvp(command[0], command)
+
+
+def limit(size: int, pids: list[int]) -> None:
+    """Limit the size of files; root may not do that to others without CAP_SYS_RESOURCE."""
+    owner = Path(f"/proc/{pids[0]}").stat()
+    os.setgid(owner.st_gid)
+    os.setuid(owner.st_uid)
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, most))
 
 
 def _open_namespace() -> None:
@@ -83,5 +100,7 @@ def _check(result: int, what: str) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "hold":
         hold(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    elif sys.argv[1] == "limit":
+        limit(int(sys.argv[2]), [int(pid) for pid in sys.argv[3:]])
     else:
         enter(int(sys.argv[2]), sys.argv[3:])

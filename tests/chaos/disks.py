@@ -1,5 +1,6 @@
 """A PostgreSQL whose disk can be filled and freed, on any Linux and as any user."""
 
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -63,15 +64,14 @@ class FileSizeLimit:
 
     def free(self) -> None:
         """Let all writes succeed."""
-        self._limit(psutil.RLIM_INFINITY)
+        self._limit(-1)
 
     def _limit(self, size: int) -> None:
         with suppress(psutil.NoSuchProcess):  # it may have given up
             postmaster = psutil.Process(self._postgres.pid)
-            for process in (postmaster, *postmaster.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
-                    _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
-                    process.rlimit(psutil.RLIMIT_FSIZE, (size, hard))
+            server = [postmaster, *postmaster.children(recursive=True)]
+            pids = [str(process.pid) for process in server]
+            subprocess.run([sys.executable, PROGRAM, "limit", str(size), *pids], check=True)
 
 
 class ConfinedPostgres(EmbeddedPostgres):
