@@ -123,7 +123,7 @@ class Holder(Process):
 
 async def use_up_the_log(postgres: EmbeddedPostgres) -> None:
     """Let a PostgreSQL whose disk is full need new segments of its log until it gives up."""
-    with suppress(psycopg.OperationalError):
+    with suppress(psycopg.Error):
         async with await psycopg.AsyncConnection.connect(postgres.uri, autocommit=True) as session:
             while True:
                 await session.execute("SELECT pg_logical_emit_message(false, 'chaos', 'more')")
