@@ -9,7 +9,7 @@ import itertools
 import json
 import random
 import time
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -254,9 +254,8 @@ def meter_value(reading: int, timestamp: str) -> dict[str, Any]:
     return {"timestamp": timestamp, "sampledValue": [register, voltage]}
 
 
-async def end(chargers: list["asyncio.Task[None]"]) -> None:
+async def end(charging: Iterable["asyncio.Task[None]"]) -> None:
     """End what still runs, after a failure."""
-    for task in chargers:
+    for task in charging:
         task.cancel()
-    with suppress(asyncio.CancelledError):
-        await asyncio.gather(*chargers, return_exceptions=True)
+    await asyncio.gather(*charging, return_exceptions=True)

@@ -73,7 +73,6 @@ async def test_what_all_charge_points_repeat_after_they_lost_their_line_is_there
     await asyncio.gather(*(charger.notify(1, "Charging") for charger in chargers))
     await asyncio.gather(*(charger.stop(transaction) for charger, transaction in pairs))
     ledgers = [charger.ledger for charger in chargers]
-    assert {fact.sent for ledger in ledgers for fact in ledger.facts} >= {2}
-    assert min(fact.sent for ledger in ledgers for fact in ledger.facts) == 2
+    assert all(fact.sent > 1 for ledger in ledgers for fact in ledger.facts)
     await assert_all_there_once(operator, harmed.database_url, ledgers)
     await asyncio.gather(*(charger.hang_up() for charger in chargers))

@@ -29,7 +29,7 @@ FACTS = ("session.sessions", "session.meter_values", "device.status_history")
 CAREFUL = Habits(drops=0, repeats=0, pause_s=0)
 
 _SLOW_COMMIT = """
-CREATE FUNCTION public.slow_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION public.slow_commit() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('chaos.has_slept', true) IS DISTINCT FROM 'yes' THEN
         PERFORM set_config('chaos.has_slept', 'yes', true);  -- until the transaction ends
@@ -47,16 +47,19 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.slow_commit()
 
 @asynccontextmanager
 async def slow_commits(database_url: str) -> AsyncIterator[None]:
-    """Let every commit that brings facts take long."""
-    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+    """Let every commit that brings facts take long.
+
+    One lock at a time, and none at the end: the triggers stay, for commits are under way.
+    """
+    connect = psycopg.AsyncConnection.connect
+    async with await connect(database_url, autocommit=True) as connection:
         await connection.execute(_SLOW_COMMIT.format(seconds=COMMIT_S))
         for table in FACTS:
             await connection.execute(_TRIGGER.format(table=table))
-    try:
-        yield
-    finally:
-        async with await psycopg.AsyncConnection.connect(database_url) as connection:
-            await connection.execute("DROP FUNCTION public.slow_commit() CASCADE")
+        try:
+            yield
+        finally:
+            await connection.execute(_SLOW_COMMIT.format(seconds=0))
 
 
 async def test_a_slow_database_delays_answers_and_fills_no_memory(
