@@ -109,6 +109,8 @@ async def _sessions(rest: Rest, name: str, ledger: Ledger) -> list[str]:
 
 def _wrong_members(session: dict[str, Any], transaction: Transaction) -> list[str]:
     expected = _expected(transaction)
+    if transaction.doubts:  # one doubt may raise others
+        session = session | {"flags": [f for f in session["flags"] if f in transaction.doubts]}
     return [
         f"{session['name']} of {session['chargePoint']}: {member} is {session.get(member)!r}, "
         f"the charge point said {value!r}"

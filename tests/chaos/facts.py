@@ -35,7 +35,7 @@ class Transaction:
 
     Attributes:
         readings: What the meter showed in each value that was sent, `transactionData` included.
-        doubts: The flags that its session has to have.
+        doubts: The flags that its session has to have, others aside; by default it has none at all.
     """
 
     start: Fact
