@@ -79,7 +79,6 @@ async def test_a_slow_database_delays_answers_and_fills_no_memory(
     await asyncio.gather(*(c.stop(t) for c, t in zip(chargers, transactions, strict=True)))
     await asyncio.gather(*(charger.hang_up() for charger in chargers))
     assert min(fact.answered_s for fact in facts) >= COMMIT_S
-    assert sum(fact.refused for fact in facts) > 0
     told = f"{sum(flooded.values())} bytes offered, {before} before, {after} after"
     assert all(after[part] < MOST_GROWTH * before[part] for part in before), told
     ledgers = [charger.ledger for charger in chargers]
