@@ -22,6 +22,10 @@ run: $(READY) ## Start everything: database, services, gateway, Envoy, three dem
 test: $(READY_DEV) ## Run the whole suite against real PostgreSQL, gRPC and Envoy (ARGS="-k name" to choose)
 	$(BIN)/pytest $(ARGS)
 
+.PHONY: chaos
+chaos: $(READY_DEV) ## Kill parts under load, 200 times (KILLS=n), and count; SEED=n repeats a run
+	KILLS="$(or $(KILLS),200)" SEED="$(SEED)" $(BIN)/pytest -n0 -s tests/chaos/test_kills.py
+
 .PHONY: bench
 bench: $(READY_DEV) ## Measure voltmesh against its yardsticks in one run; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks
