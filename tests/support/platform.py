@@ -6,12 +6,13 @@ from pathlib import Path
 
 from deploy.embedded import Platform
 from deploy.settings import Settings
+from tests.support.ports import free_port
 
 
 def settings(folder: Path, **values: object) -> Settings:
-    """Return settings that pick free ports and keep everything in a folder."""
+    """Return settings that use free ports and keep everything in a folder."""
     names = ("auth", "session", "device", "device_replicas", "redis", "gateway", "envoy_admin")
-    ports = {"port": 0, **{f"{name}_port": 0 for name in names}}
+    ports = {"port": free_port(), **{f"{name}_port": free_port() for name in names}}
     return Settings.model_validate(
         {**ports, "data": folder / "data", "build": folder / "build", "fleet": 0, **values}
     )

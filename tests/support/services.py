@@ -1,6 +1,5 @@
 """Services served in the test's own process, over real sockets and a real database."""
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,15 +9,14 @@ from servicekit.grpc_client import open_channel
 from servicekit.grpc_server import GrpcServer
 from servicekit.lifecycle import Service
 from servicekit.telemetry import Tracing
+from tests.support.ports import free_port
 
 NO_TRACING = Tracing("test", "")
 
 
 def free_address() -> str:
-    """Return host:port of a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    """Return host:port of a port that is free."""
+    return f"127.0.0.1:{free_port()}"
 
 
 @asynccontextmanager
