@@ -14,7 +14,7 @@ from csms.gateway.v1.gateway_link_pb2 import CommandResult, DeliverCommand
 from gateway.connections import Connections, Opened
 from gateway.deliveries import Deliveries
 from gateway.dispatcher import Dispatcher, Reply, Result
-from gateway.journal import Entry, Tape
+from gateway.journal import RECEIVED, SENT, Entry, Tape
 from gateway.ocppj.connection import CallRefused, CallSent, Connection, Event, UnknownAnswer
 from gateway.ocppj.frames import Call, CallError, CallResult, Malformed, MessageId
 from gateway.outcomes import Outcomes
@@ -83,7 +83,7 @@ class ChargePointSocket:
             self._protocol,
             push=self._push,
             begun=self._read_at_once,
-            quarantine=self._quarantine,
+            quarantine=lambda frame: self._note(frame, clock.now()),
             outcomes=outcomes,
             clock=clock,
         )
@@ -140,14 +140,16 @@ class ChargePointSocket:
         text = message if isinstance(message, str) else self._text(message)
         if text is None:
             return
-        now = self._record(text, from_charge_point=True)
+        now = self._clock.now()
+        self._tape.record(Entry(now, RECEIVED, text, self._opened.connection_id))
         self._connections.seen(self._opened.charge_point_id, now)
-        self._push(self._protocol.receive(text))
+        self._handle(self._protocol.receive(text), now)
+        self._flush(now)
         self._pace(len(text))
 
     def writable(self) -> None:
         """Send what had to wait because the charge point did not read."""
-        self._flush()
+        self._flush(self._clock.now())
 
     def _text(self, message: bytes) -> str | None:
         """Return a frame's text; some software marks its text frames as binary."""
@@ -157,32 +159,32 @@ class ChargePointSocket:
             self._log.warning("binary_frame_ignored", bytes=len(message))
             return None
 
-    def _handle(self, events: Sequence[Event]) -> None:
+    def _handle(self, events: Sequence[Event], now: datetime) -> None:
         """Act on events, and on those that follow when a call has its answer at once."""
         while events:
             following: list[Event] = []
             for event in events:
                 if isinstance(event, Call):
-                    following += self._begin(event)
+                    following += self._begin(event, now)
                 else:
-                    self._note(event)
+                    self._note(event, now)
             events = following
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Event, now: datetime) -> None:
         if isinstance(event, CallResult | CallError):
             self._deliveries.take(event)
         elif isinstance(event, CallSent):
             self._deliveries.announce(event)
         elif isinstance(event, Malformed):
-            self._quarantine(event)
+            self._dispatcher.quarantine(event, self._origin(event.message_id or "", now))
         elif isinstance(event, CallRefused):
             self._log.warning("call_refused_queue_full", action=event.call.action[:50])
         elif isinstance(event, UnknownAnswer):
             self._log.info("answer_unknown", message_id=event.answer.message_id[:50])
 
-    def _begin(self, call: Call) -> Sequence[Event]:
+    def _begin(self, call: Call, now: datetime) -> Sequence[Event]:
         """Have a call answered; the events hold the next one if the gateway could do so itself."""
-        origin = self._origin(call.message_id)
+        origin = self._origin(call.message_id, now)
         reply = self._dispatcher.answer(call, origin, partial(self._answered, call))
         return () if reply is None else self._reply(call, reply)
 
@@ -198,43 +200,34 @@ class ChargePointSocket:
             return self._protocol.answer(call, reply.payload)
         return self._protocol.fail(call, reply.code, reply.description)
 
-    def _quarantine(self, frame: Malformed) -> None:
-        self._dispatcher.quarantine(frame, self._origin(frame.message_id or ""))
-
-    def _origin(self, message_id: MessageId) -> Origin:
+    def _origin(self, message_id: MessageId, now: datetime) -> Origin:
         opened = self._opened
-        return Origin(
-            opened.charge_point_id, opened.connection_id, str(message_id), self._clock.now()
-        )
+        return Origin(opened.charge_point_id, opened.connection_id, str(message_id), now)
 
     # Frames to the charge point
 
     def _push(self, events: Sequence[Event]) -> None:
         """Handle events and send what there is to send."""
-        self._handle(events)
-        self._flush()
+        now = self._clock.now()
+        self._handle(events, now)
+        self._flush(now)
 
-    def _flush(self) -> None:
+    def _flush(self, now: datetime) -> None:
         """Send, unless the charge point does not read: then `writable` brings the rest."""
         if not self._socket.is_writable:
             return
         texts = self._protocol.data_to_send()
         if self._socket.is_open:
             for text in texts:
-                self._send(text)
+                self._send(text, now)
         elif texts:
             self._log.info("answer_not_sent")
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: str, now: datetime) -> None:
         if text.startswith(_OUR_CALL) and not self._deliveries.may_write():
             return
-        self._record(text, from_charge_point=False)
+        self._tape.record(Entry(now, SENT, text, self._opened.connection_id))
         self._socket.send(text)
-
-    def _record(self, text: str, *, from_charge_point: bool) -> datetime:
-        now = self._clock.now()
-        self._tape.record(Entry(now, from_charge_point, text, self._opened.connection_id))
-        return now
 
     # How fast it may send
 
@@ -245,9 +238,10 @@ class ChargePointSocket:
         behind a flood of calls, and neither direction waits for the other (OCPP-J 1.6, 4.1.1).
         """
         delay = self._rate.delay()
-        self._ahead_bytes += size + _FRAME_COST_BYTES
-        if self._protocol.wants_more:
+        if delay == 0 and self._reads and self._protocol.wants_more:
             self._ahead_bytes = 0
+            return
+        self._ahead_bytes += size + _FRAME_COST_BYTES
         if delay > 0 and not (self._reads_ahead and delay < _MAX_AHEAD_S):
             self._rest = asyncio.get_running_loop().call_later(delay, self._read_at_once)
         self._read_or_pause()

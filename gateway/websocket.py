@@ -67,6 +67,10 @@ class WebSocket(asyncio.Protocol):
     Messages come in order, and none while the receiver has paused reading or the peer does not read
     its answers. What was received before the end also comes after it.
 
+    Attributes:
+        is_open: Whether what is sent may still arrive.
+        is_writable: Whether the peer reads; if not, the receiver hears when it does again.
+
     Args:
         limits: What the socket may do.
     """
@@ -82,19 +86,11 @@ class WebSocket(asyncio.Protocol):
         self._fragments: list[Frame] = []
         self._unread = 0
         self._is_between_frames = False
-        self._wants_more = self._is_writable = True
+        self._wants_more = True
+        self.is_open = False
+        self.is_writable = True
         self._is_closing = self._is_lost = self._is_handing_out = False
         self._ping_data = b""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether what is sent may still arrive."""
-        return self._protocol.state is State.OPEN
-
-    @property
-    def is_writable(self) -> bool:
-        """Whether the peer reads; otherwise the receiver hears when it does again."""
-        return self._is_writable
 
     @property
     def close_code(self) -> int:
@@ -206,12 +202,12 @@ class WebSocket(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Read no more from a peer that does not read (asyncio)."""
-        self._is_writable = False
+        self.is_writable = False
         self._regulate()
 
     def resume_writing(self) -> None:
         """Send what had to wait, then read on (asyncio)."""
-        self._is_writable = True
+        self.is_writable = True
         if self._receiver is not None:
             self._receiver.writable()
         self._regulate()
@@ -221,7 +217,8 @@ class WebSocket(asyncio.Protocol):
         """Hand out what was received, then end (asyncio)."""
         self._timer.cancel()
         self._protocol.receive_eof()
-        self._is_lost = self._is_writable = True
+        self.is_open = False
+        self._is_lost = self.is_writable = True
         if not self._request.done():
             self._request.set_result(None)
         self._hand_out()
@@ -316,7 +313,7 @@ class WebSocket(asyncio.Protocol):
 
     @property
     def _flows(self) -> bool:
-        return self._wants_more and self._is_writable
+        return self._wants_more and self.is_writable
 
     def _regulate(self) -> None:
         """Read from the transport or not, as things are now."""
@@ -336,6 +333,7 @@ class WebSocket(asyncio.Protocol):
             else:
                 with contextlib.suppress(OSError, RuntimeError):  # it may have gone already
                     self._transport.write_eof()
+        self.is_open = self._protocol.state is State.OPEN
         if not self._is_closing and self._protocol.close_expected():
             self._is_closing = True
             self._set_timer(_CLOSE_TIMEOUT_S, self._transport.abort)

@@ -117,6 +117,9 @@ class Connection:
         frame = parse(text)
         if isinstance(frame, CallResult | CallError):
             return self._receive_answer(frame)
+        if self._open is None and isinstance(frame, Call):
+            self._open = frame  # and none waits: the next one is handed out with each answer
+            return [frame]
         if frame.message_id is None:
             return [frame]
         if len(self._pending) >= self._max_pending:
