@@ -130,7 +130,7 @@ def _is_stored(outcome: Outcome) -> bool:
     return outcome.WhichOneof("outcome") == "report_stored"
 
 
-def _timestamp(time: datetime) -> dict[str, int]:
+def _timestamp(time: datetime) -> Any:
     """Return a time as the constructor of a message takes it."""
     since = time - _EPOCH
     return {

@@ -33,7 +33,7 @@ _TAG_OF_CALLS: Final = bytes([_CALLS << 3 | 2])
 
 Outcome: TypeAlias = call_pb2.Answer | PlatformError
 """What came of a call: the service's answer, or `DeadlineExceeded` or `QueueFull` without one."""
-Done: TypeAlias = Callable[[Outcome], object]
+Done: TypeAlias = Callable[[Outcome], None]
 Stream: TypeAlias = "grpc.aio.StreamStreamCall[bytes, call_pb2.ExchangeResponse]"
 
 
@@ -80,7 +80,12 @@ class CallClient:
             DeadlineExceeded: No answer came before the call's `expire_time`.
         """
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.send(call, lambda outcome: answered.done() or answered.set_result(outcome))
+
+        def done(outcome: Outcome) -> None:
+            if not answered.done():  # whoever asked may have given up
+                answered.set_result(outcome)
+
+        self.send(call, done)
         outcome = await answered
         if isinstance(outcome, PlatformError):
             raise outcome
