@@ -5,34 +5,33 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Final
 
 import structlog
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
-from websockets.protocol import State
 
 from csms.gateway.v1.gateway_link_pb2 import CommandResult, DeliverCommand
 from gateway.connections import Connections, Opened
 from gateway.deliveries import Deliveries
-from gateway.dispatcher import Dispatcher, Incoming, Refusal, Reply, Result
-from gateway.journal import Entry, Tape
+from gateway.dispatcher import Dispatcher, Reply, Result
+from gateway.journal import RECEIVED, SENT, Entry, Tape
 from gateway.ocppj.connection import CallRefused, CallSent, Connection, Event, UnknownAnswer
-from gateway.ocppj.frames import Call, CallError, CallResult, ErrorCode, Malformed
+from gateway.ocppj.frames import Call, CallError, CallResult, Malformed, MessageId
 from gateway.outcomes import Outcomes
 from gateway.rate_limit import RateLimit
+from gateway.upstream import Origin
+from gateway.websocket import WebSocket
 from servicekit.clock import Clock
 
 log = structlog.get_logger()
 
-_SUPERSEDED = 1000
-_ABNORMAL_CLOSURE = 1006
-_PAUSE_ABOVE_CALLS = 16
-_FRAME_COST_BYTES = 1024
-_MAX_AHEAD_BYTES = 2 * 1024 * 1024
-_MAX_PENDING_CALLS = _MAX_AHEAD_BYTES // _FRAME_COST_BYTES + 2 * _PAUSE_ABOVE_CALLS
-_MAX_AHEAD_S = 5.0
-_OUR_CALL = "[2,"
-_DEFECT = Refusal(ErrorCode.INTERNAL_ERROR, "An internal error occurred; it has been logged.")
+_SUPERSEDED: Final = 1000
+_PAUSE_ABOVE_CALLS: Final = 16
+_FRAME_COST_BYTES: Final = 1024
+_MAX_AHEAD_BYTES: Final = 2 * 1024 * 1024
+_MAX_PENDING_CALLS: Final = _MAX_AHEAD_BYTES // _FRAME_COST_BYTES + 2 * _PAUSE_ABOVE_CALLS
+_MAX_AHEAD_S: Final = 5.0
+_OUR_CALL: Final = "[2,"
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,9 @@ class SocketLimits:
 class ChargePointSocket:
     """Serves one connection from its first frame until its last answer.
 
-    What was received is answered by the service even if the socket closes a millisecond later: the
-    work on a call is never cancelled with its socket.
+    Frames come and answers go by callbacks, on one thread: a frame is read, its call handed to the
+    dispatcher, and the next frame read, before anything else happens on this socket. What was
+    received is answered by the service even if the socket closes a millisecond later.
 
     Args:
         socket: The WebSocket, its opening handshake done.
@@ -62,7 +62,7 @@ class ChargePointSocket:
 
     def __init__(
         self,
-        socket: ServerConnection,
+        socket: WebSocket,
         opened: Opened,
         *,
         dispatcher: Dispatcher,
@@ -82,24 +82,23 @@ class ChargePointSocket:
         self._deliveries = Deliveries(
             self._protocol,
             push=self._push,
-            quarantine=self._quarantine,
+            begun=self._read_at_once,
+            quarantine=lambda frame: self._note(frame, clock.now()),
             outcomes=outcomes,
             clock=clock,
         )
         self._ahead_bytes = 0
-        self._sending = asyncio.Lock()
-        self._flushes: set[asyncio.Task[None]] = set()
-        self._work: asyncio.Task[None] | None = None
+        self._reads = True
+        self._rest: asyncio.TimerHandle | None = None
+        self._settled: asyncio.Future[None] | None = None
         self._grace: asyncio.TimerHandle | None = None
-        self._farewell: asyncio.Task[None] | None = None
         self._log = log.bind(charge_point=opened.charge_point_id, connection=opened.connection_id)
 
     async def serve(self) -> None:
         """Read until the socket ends; commands that have no answer by then have failed."""
+        self._socket.begin(self)
         try:
-            await self._read()
-        except ConnectionClosed:
-            pass
+            await self._socket.wait_ended()
         finally:
             self._deliveries.lose_all()
             if self._grace is not None:
@@ -107,8 +106,9 @@ class ChargePointSocket:
 
     async def settle(self) -> None:
         """Return when all that was received is answered by the services."""
-        while self._is_working():
-            await self._one_answer()
+        if self._protocol.has_open_call:
+            self._settled = asyncio.get_running_loop().create_future()
+            await self._settled
 
     async def deliver(
         self, command: DeliverCommand, on_sent: Callable[[datetime], None]
@@ -119,139 +119,150 @@ class ChargePointSocket:
     def end_after_grace(self) -> None:
         """Close by itself after a while: a newer connection has taken this one's place."""
         loop = asyncio.get_running_loop()
-        self._grace = loop.call_later(self._limits.superseded_grace_s, self._say_farewell)
+        self._grace = loop.call_later(
+            self._limits.superseded_grace_s, self._socket.close, _SUPERSEDED, "superseded"
+        )
 
     @property
     def close_code(self) -> int:
         """The WebSocket close code (RFC 6455, 7.4.1); 1006 when the line dropped."""
-        return self._socket.close_code or _ABNORMAL_CLOSURE
+        return self._socket.close_code
 
     @property
     def close_reason(self) -> str:
         """Why the socket ended, as far as the peer said."""
-        return self._socket.close_reason or ""
+        return self._socket.close_reason
 
-    def _say_farewell(self) -> None:
-        self._farewell = asyncio.create_task(self._socket.close(_SUPERSEDED, "superseded"))
+    # Frames of the charge point
 
-    async def _read(self) -> None:
-        async for message in self._socket:
-            text = self._text(message)
-            if text is None:
-                continue
-            self._record(text, from_charge_point=True)
-            self._handle(self._protocol.receive(text))
-            await self._flush()
-            await self._pause(len(text))
+    def received(self, message: str | bytes) -> None:
+        """Take a frame."""
+        text = message if isinstance(message, str) else self._text(message)
+        if text is None:
+            return
+        now = self._clock.now()
+        self._tape.record(Entry(now, RECEIVED, text, self._opened.connection_id))
+        self._connections.seen(self._opened.charge_point_id, now)
+        self._handle(self._protocol.receive(text), now)
+        self._flush(now)
+        self._pace(len(text))
 
-    def _text(self, message: str | bytes) -> str | None:
+    def writable(self) -> None:
+        """Send what had to wait because the charge point did not read."""
+        self._flush(self._clock.now())
+
+    def _text(self, message: bytes) -> str | None:
         """Return a frame's text; some software marks its text frames as binary."""
-        if isinstance(message, str):
-            return message
         try:
             return message.decode()
         except UnicodeDecodeError:
             self._log.warning("binary_frame_ignored", bytes=len(message))
             return None
 
-    def _record(self, text: str, *, from_charge_point: bool) -> None:
-        now = self._clock.now()
-        self._tape.record(Entry(now, from_charge_point, text, self._opened.connection_id))
-        if from_charge_point:
-            self._connections.seen(self._opened.charge_point_id, now)
+    def _handle(self, events: Sequence[Event], now: datetime) -> None:
+        """Act on events, and on those that follow when a call has its answer at once."""
+        while events:
+            following: list[Event] = []
+            for event in events:
+                if isinstance(event, Call):
+                    following += self._begin(event, now)
+                else:
+                    self._note(event, now)
+            events = following
 
-    async def _pause(self, size: int) -> None:
+    def _note(self, event: Event, now: datetime) -> None:
+        if isinstance(event, CallResult | CallError):
+            self._deliveries.take(event)
+        elif isinstance(event, CallSent):
+            self._deliveries.announce(event)
+        elif isinstance(event, Malformed):
+            self._dispatcher.quarantine(event, self._origin(event.message_id or "", now))
+        elif isinstance(event, CallRefused):
+            self._log.warning("call_refused_queue_full", action=event.call.action[:50])
+        elif isinstance(event, UnknownAnswer):
+            self._log.info("answer_unknown", message_id=event.answer.message_id[:50])
+
+    def _begin(self, call: Call, now: datetime) -> Sequence[Event]:
+        """Have a call answered; the events hold the next one if the gateway could do so itself."""
+        origin = self._origin(call.message_id, now)
+        reply = self._dispatcher.answer(call, origin, partial(self._answered, call))
+        return () if reply is None else self._reply(call, reply)
+
+    def _answered(self, call: Call, reply: Reply) -> None:
+        """Pass on a service's answer, and go on with the next call."""
+        self._push(self._reply(call, reply))
+        self._read_or_pause()
+        if self._settled is not None and not self._protocol.has_open_call:
+            self._settled.set_result(None)
+
+    def _reply(self, call: Call, reply: Reply) -> Sequence[Event]:
+        if isinstance(reply, Result):
+            return self._protocol.answer(call, reply.payload)
+        return self._protocol.fail(call, reply.code, reply.description)
+
+    def _origin(self, message_id: MessageId, now: datetime) -> Origin:
+        opened = self._opened
+        return Origin(opened.charge_point_id, opened.connection_id, str(message_id), now)
+
+    # Frames to the charge point
+
+    def _push(self, events: Sequence[Event]) -> None:
+        """Handle events and send what there is to send."""
+        now = self._clock.now()
+        self._handle(events, now)
+        self._flush(now)
+
+    def _flush(self, now: datetime) -> None:
+        """Send, unless the charge point does not read: then `writable` brings the rest."""
+        if not self._socket.is_writable:
+            return
+        texts = self._protocol.data_to_send()
+        if self._socket.is_open:
+            for text in texts:
+                self._send(text, now)
+        elif texts:
+            self._log.info("answer_not_sent")
+
+    def _send(self, text: str, now: datetime) -> None:
+        if text.startswith(_OUR_CALL) and not self._deliveries.may_write():
+            return
+        self._tape.record(Entry(now, SENT, text, self._opened.connection_id))
+        self._socket.send(text)
+
+    # How fast it may send
+
+    def _pace(self, size: int) -> None:
         """Read no faster than calls are answered, and no faster than the charge point may.
 
         While the charge point owes us an answer it is read on, within bounds: the answer may come
         behind a flood of calls, and neither direction waits for the other (OCPP-J 1.6, 4.1.1).
         """
         delay = self._rate.delay()
-        self._ahead_bytes += size + _FRAME_COST_BYTES
-        if self._protocol.wants_more:
+        if delay == 0 and self._reads and self._protocol.wants_more:
             self._ahead_bytes = 0
+            return
+        self._ahead_bytes += size + _FRAME_COST_BYTES
         if delay > 0 and not (self._reads_ahead and delay < _MAX_AHEAD_S):
-            await asyncio.wait({self._deliveries.next_begun()}, timeout=delay)
-        while not self._protocol.wants_more and self._is_working() and not self._reads_ahead:
-            await self._one_answer(or_until=self._deliveries.next_begun())
+            self._rest = asyncio.get_running_loop().call_later(delay, self._read_at_once)
+        self._read_or_pause()
 
     @property
     def _reads_ahead(self) -> bool:
         return self._deliveries.under_way and self._ahead_bytes < _MAX_AHEAD_BYTES
 
-    def _is_working(self) -> bool:
-        return self._work is not None and not self._work.done()
+    def _read_at_once(self) -> None:
+        """End the rest of a charge point that was too fast: it is over, or a command begins."""
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+        self._read_or_pause()
 
-    async def _one_answer(self, *, or_until: asyncio.Future[None] | None = None) -> None:
-        """Wait for the answer under way; it may have begun the next one."""
-        assert self._work is not None
-        ends: set[asyncio.Future[None]] = {self._work} | ({or_until} if or_until else set())
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-
-    def _handle(self, events: Sequence[Event]) -> None:
-        for event in events:
-            if isinstance(event, Call):
-                self._begin(event)
-            elif isinstance(event, Malformed):
-                self._quarantine(event)
-            elif isinstance(event, CallRefused):
-                self._log.warning("call_refused_queue_full", action=event.call.action[:50])
-            elif isinstance(event, UnknownAnswer):
-                self._log.info("answer_unknown", message_id=event.answer.message_id[:50])
-            elif isinstance(event, CallSent):
-                self._deliveries.announce(event)
-            elif isinstance(event, CallResult | CallError):
-                self._deliveries.take(event)
-
-    def _begin(self, call: Call) -> None:
-        """Answer a call: at once when the gateway can, else in a task of its own."""
-        reply = self._dispatcher.answer_here(call)
-        if reply is not None:
-            self._reply(call, reply)
-        else:
-            self._work = asyncio.create_task(self._answer(call))
-
-    async def _answer(self, call: Call) -> None:
-        incoming = Incoming(
-            call, self._opened.charge_point_id, self._opened.connection_id, self._clock.now()
-        )
-        try:
-            self._reply(call, await self._dispatcher.answer(incoming))
-        except Exception:
-            self._log.exception("call_failed", action=call.action[:50])
-            self._reply(call, _DEFECT)
-        await self._flush()
-
-    def _reply(self, call: Call, reply: Reply) -> None:
-        if isinstance(reply, Result):
-            following = self._protocol.answer(call, reply.payload)
-        else:
-            following = self._protocol.fail(call, reply.code, reply.description)
-        self._handle(following)
-
-    def _quarantine(self, frame: Malformed) -> None:
-        self._dispatcher.quarantine(
-            frame, self._opened.charge_point_id, self._opened.connection_id, self._clock.now()
-        )
-
-    def _push(self, events: Sequence[Event]) -> None:
-        """Handle events and send in the background: a flush that is cut short would lose frames."""
-        self._handle(events)
-        task = asyncio.create_task(self._flush())
-        self._flushes.add(task)
-        task.add_done_callback(self._flushes.discard)
-
-    async def _flush(self) -> None:
-        try:
-            async with self._sending:  # two that write by turns would mix up the order
-                for text in self._protocol.data_to_send():
-                    await self._send(text)
-        except ConnectionClosed:
-            self._log.info("answer_not_sent")
-
-    async def _send(self, text: str) -> None:
-        is_ours = text.startswith(_OUR_CALL)
-        if is_ours and (self._socket.state is not State.OPEN or not self._deliveries.may_write()):
+    def _read_or_pause(self) -> None:
+        reads = self._rest is None and (self._protocol.wants_more or self._reads_ahead)
+        if reads == self._reads:
             return
-        self._record(text, from_charge_point=False)
-        await self._socket.send(text)
+        self._reads = reads
+        if reads:
+            self._socket.resume_reading()
+        else:
+            self._socket.pause_reading()

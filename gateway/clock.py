@@ -5,4 +5,4 @@ from datetime import datetime
 
 def ocpp_time(time: datetime) -> str:
     """Return `2026-01-02T03:04:05Z`; some charge points misread fractions and offsets."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{time.isoformat()[:19]}Z"

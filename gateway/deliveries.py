@@ -44,6 +44,7 @@ class Deliveries:
     Args:
         protocol: The call slots of the socket.
         push: Handles the events of the protocol and sends what it has to send.
+        begun: Is called when the charge point will owe us an answer.
         quarantine: Keeps an answer that cannot be understood.
         outcomes: Translates.
         clock: The time of day.
@@ -54,27 +55,22 @@ class Deliveries:
         protocol: Connection,
         *,
         push: Callable[[Sequence[Event]], None],
+        begun: Callable[[], None],
         quarantine: Callable[[Malformed], None],
         outcomes: Outcomes,
         clock: Clock,
     ) -> None:
-        self._protocol, self._push, self._quarantine = protocol, push, quarantine
+        self._protocol, self._push, self._begun = protocol, push, begun
+        self._quarantine = quarantine
         self._outcomes, self._clock = outcomes, clock
         self._waiting: dict[str, _Delivery] = {}
         self._unwritten: deque[str] = deque()
-        self._begun: asyncio.Future[None] | None = None
         self._lost = False
 
     @property
     def under_way(self) -> bool:
         """Whether the charge point owes us an answer."""
         return bool(self._waiting)
-
-    def next_begun(self) -> asyncio.Future[None]:
-        """Return a future that is done when the next command begins."""
-        if self._begun is None or self._begun.done():
-            self._begun = asyncio.get_running_loop().create_future()
-        return self._begun
 
     async def deliver(
         self, command: DeliverCommand, on_sent: Callable[[datetime], None]
@@ -140,8 +136,7 @@ class Deliveries:
         if self._time_left(command) <= 0:
             raise _expired()
         self._waiting[message_id] = delivery
-        if self._begun is not None and not self._begun.done():
-            self._begun.set_result(None)
+        self._begun()
 
     async def _written(self, command: DeliverCommand, delivery: _Delivery) -> datetime:
         try:

@@ -1,15 +1,11 @@
 """The opening handshake of a charge point, and what else the port answers over HTTP."""
 
 import http
-from collections.abc import Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import structlog
-from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
 from csms.gateway.v1 import admission_pb2
 from gateway.admission import Admission, AdmissionUnavailable, Handshake, offered
@@ -38,8 +34,11 @@ _REFUSED_BY_GATEWAY = (http.HTTPStatus.BAD_REQUEST, "This identity is not allowe
 
 
 @dataclass(frozen=True)
-class _Admitted:
+class Admitted:
+    """A charge point that may connect; nothing is confirmed to one that offered no subprotocol."""
+
     charge_point_id: str
+    remote_address: str
     subprotocol: str
 
 
@@ -54,35 +53,26 @@ class Handshakes:
 
     def __init__(self, admission: Admission, connections: Connections, health: Health) -> None:
         self._admission, self._connections, self._health = admission, connections, health
-        self._admitted: WeakKeyDictionary[ServerConnection, _Admitted] = WeakKeyDictionary()
 
-    async def process_request(
-        self, connection: ServerConnection, request: Request
-    ) -> Response | None:
-        """Return the HTTP response that ends the handshake; None lets it go on."""
+    async def judge(self, request: Request, peer: str) -> Admitted | Response:
+        """Return who may connect, or the HTTP response that ends the handshake.
+
+        Args:
+            request: What was asked.
+            peer: host:port of the other end of the socket.
+        """
         if request.path.partition("?")[0] == HEALTH_PATH:
             return await self._health_response()
         try:
             identity = charge_point_id(request.path)
         except MalformedIdentity as error:
-            return self._malformed(connection, request, str(error))
-        handshake = _handshake(identity, connection, request)
+            return self._malformed(request, peer, str(error))
+        handshake = _handshake(identity, request, peer)
         if self._connections.full:
             return _refuse(handshake, *_FULL)
-        return await self._judge(connection, handshake)
+        return await self._ask(handshake)
 
-    def select_subprotocol(
-        self, connection: ServerConnection, _: Sequence[Subprotocol]
-    ) -> Subprotocol | None:
-        """Confirm what the admission decided; nothing for a charge point that offered nothing."""
-        confirmed = self._admitted[connection].subprotocol
-        return Subprotocol(confirmed) if confirmed else None
-
-    def identity_of(self, connection: ServerConnection) -> str:
-        """Return the identity of a charge point that was admitted."""
-        return self._admitted[connection].charge_point_id
-
-    async def _judge(self, connection: ServerConnection, handshake: Handshake) -> Response | None:
+    async def _ask(self, handshake: Handshake) -> Admitted | Response:
         try:
             admitted = await self._admission.judge(handshake)
         except AdmissionUnavailable:
@@ -94,12 +84,13 @@ class Handshakes:
         if self._connections.full:  # others may have taken the room meanwhile
             return _refuse(handshake, *_FULL)
         if admitted.verdict == admission_pb2.VERDICT_ADMITTED:
-            self._admitted[connection] = _Admitted(handshake.charge_point_id, admitted.subprotocol)
-            return None
+            return Admitted(
+                handshake.charge_point_id, handshake.remote_address, admitted.subprotocol
+            )
         return _refuse(handshake, *_STATUS.get(admitted.verdict, _REFUSED_BY_GATEWAY))
 
-    def _malformed(self, connection: ServerConnection, request: Request, reason: str) -> Response:
-        handshake = _handshake(request.path[:100], connection, request)
+    def _malformed(self, request: Request, peer: str, reason: str) -> Response:
+        handshake = _handshake(request.path[:100], request, peer)
         self._admission.report_refusal(handshake, reason)
         missing = reason in ("identity_missing", "path_unknown")
         status = http.HTTPStatus.NOT_FOUND if missing else http.HTTPStatus.BAD_REQUEST
@@ -115,19 +106,16 @@ class Handshakes:
         return _response(status, body, "application/json")
 
 
-def remote_address(connection: ServerConnection, request: Request) -> str:
+def _remote_address(request: Request, peer: str) -> str:
     """Return host:port of the charge point: what Envoy saw, or else the peer of the socket."""
     seen_by_envoy = request.headers.get_all(_REMOTE_ADDRESS)
-    if seen_by_envoy:
-        return seen_by_envoy[-1][:100]
-    host, port = connection.remote_address[:2]
-    return f"{host}:{port}"
+    return seen_by_envoy[-1][:100] if seen_by_envoy else peer
 
 
-def _handshake(identity: str, connection: ServerConnection, request: Request) -> Handshake:
+def _handshake(identity: str, request: Request, peer: str) -> Handshake:
     return Handshake(
         identity,
-        remote_address(connection, request),
+        _remote_address(request, peer),
         offered(request.headers.get_all("Sec-WebSocket-Protocol")),
     )
 

@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
 
+RECEIVED: Final = True
+SENT: Final = False
+"""Whether a frame came from the charge point."""
+
 _FRAME_OVERHEAD_BYTES: Final = 200
 _MAX_BEHIND: Final = 500
 
@@ -64,10 +68,12 @@ class Tape:
 
     def record(self, entry: Entry) -> None:
         """Keep a frame and let the oldest go."""
-        self._entries.append(entry)
-        self._bytes += len(entry.text) + _FRAME_OVERHEAD_BYTES
-        while self._bytes > self._max_bytes or len(self._entries) > self._max_frames:
-            self._bytes -= len(self._entries.popleft().text) + _FRAME_OVERHEAD_BYTES
+        entries = self._entries
+        entries.append(entry)
+        size = self._bytes + len(entry.text) + _FRAME_OVERHEAD_BYTES
+        while size > self._max_bytes or len(entries) > self._max_frames:
+            size -= len(entries.popleft().text) + _FRAME_OVERHEAD_BYTES
+        self._bytes = size
         for watch in self._watches:
             watch.add(entry)
 

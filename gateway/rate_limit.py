@@ -20,5 +20,7 @@ class RateLimit:
     def delay(self) -> float:
         """Take one token and return the seconds to wait before going on; mostly 0."""
         now = self._monotonic()
-        self._free_at = max(self._free_at, now - self._burst) + self._interval
-        return max(0.0, self._free_at - now)
+        earliest = now - self._burst
+        free_at = max(earliest, self._free_at)
+        self._free_at = free_at + self._interval
+        return self._free_at - now if self._free_at > now else 0.0

@@ -1,28 +1,25 @@
 """The gateway's port: WebSockets of charge points, and `/healthz`."""
 
-import logging
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from websockets.asyncio.server import ServerConnection, serve
 
 from gateway.charge_point_socket import ChargePointSocket, SocketLimits
 from gateway.config import Config
 from gateway.connections import Connection, Connections, Opened
 from gateway.dispatcher import Dispatcher
-from gateway.handshake import Handshakes, remote_address
+from gateway.handshake import Admitted, Handshakes
 from gateway.journal import Journal, Tape
 from gateway.link import GatewayLink
 from gateway.outcomes import Outcomes
+from gateway.websocket import WebSocket, WebSocketLimits
 from servicekit.clock import Clock
 
 log = structlog.get_logger()
 
-_OPEN_TIMEOUT_S = 15
-_CLOSE_TIMEOUT_S = 2
-_MAX_QUEUED_FRAMES = 16
 _GOING_AWAY = 1001
 
 
@@ -56,37 +53,47 @@ class ChargePointServer:
         self._dispatcher, self._outcomes, self._clock = dispatcher, outcomes, clock
         self._link, self._journal = link, journal
         self._limits = SocketLimits(config.max_frames_per_second, config.superseded_grace_s)
+        self._websocket_limits = WebSocketLimits(
+            config.max_frame_bytes, config.ping_interval_s, config.ping_timeout_s
+        )
+        self._serving: dict[asyncio.Task[None], WebSocket] = {}
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Serve for the length of the block, then let every socket go with code 1001."""
         host, _, port = self._config.listen.rpartition(":")
-        server = await serve(
-            self._serve,
-            host.strip("[]"),
-            int(port),
-            process_request=self._handshakes.process_request,
-            select_subprotocol=self._handshakes.select_subprotocol,
-            compression=None,  # costs more memory for each charger than its frames are worth
-            server_header="voltmesh",
-            open_timeout=_OPEN_TIMEOUT_S,
-            close_timeout=_CLOSE_TIMEOUT_S,
-            ping_interval=self._config.ping_interval_s,
-            ping_timeout=self._config.ping_timeout_s,
-            max_size=self._config.max_frame_bytes,
-            max_queue=_MAX_QUEUED_FRAMES,
-            logger=_silent_logger(),
-        )
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(self._accept, host.strip("[]"), int(port))
         log.info("gateway_started", address=self._config.listen)
         try:
             yield
         finally:
-            server.close(close_connections=True, code=_GOING_AWAY, reason="gateway stops")
-            await server.wait_closed()
+            server.close()
+            for websocket in self._serving.values():
+                websocket.close(_GOING_AWAY, "gateway stops")
+            if self._serving:
+                await asyncio.wait(self._serving)
             log.info("gateway_stopped")
 
-    async def _serve(self, websocket: ServerConnection) -> None:
-        opened = self._opened(websocket)
+    def _accept(self) -> WebSocket:
+        """Begin with a connection; what it needs for as long as it lives is one task."""
+        websocket = WebSocket(self._websocket_limits)
+        task = asyncio.create_task(self._serve(websocket))
+        self._serving[task] = websocket
+        task.add_done_callback(self._serving.pop)
+        return websocket
+
+    async def _serve(self, websocket: WebSocket) -> None:
+        request = await websocket.request()
+        if request is not None:
+            verdict = await self._handshakes.judge(request, websocket.remote_address)
+            if not isinstance(verdict, Admitted):
+                websocket.refuse(verdict)
+            elif websocket.accept(verdict.subprotocol):
+                await self._serve_admitted(websocket, self._opened(verdict))
+        await websocket.wait_ended()
+
+    async def _serve_admitted(self, websocket: WebSocket, opened: Opened) -> None:
         with self._journal.tape(opened.charge_point_id) as tape:
             socket = self._socket(websocket, opened, tape)
             try:
@@ -110,7 +117,7 @@ class ChargePointServer:
             if older is not None:
                 self._link.attached(older.opened)
 
-    def _socket(self, websocket: ServerConnection, opened: Opened, tape: Tape) -> ChargePointSocket:
+    def _socket(self, websocket: WebSocket, opened: Opened, tape: Tape) -> ChargePointSocket:
         return ChargePointSocket(
             websocket,
             opened,
@@ -122,19 +129,11 @@ class ChargePointServer:
             limits=self._limits,
         )
 
-    def _opened(self, websocket: ServerConnection) -> Opened:
-        assert websocket.request is not None
+    def _opened(self, admitted: Admitted) -> Opened:
         return Opened(
-            charge_point_id=self._handshakes.identity_of(websocket),
+            charge_point_id=admitted.charge_point_id,
             connection_id=str(uuid.uuid4()),
-            remote_address=remote_address(websocket, websocket.request),
-            subprotocol=websocket.subprotocol or "",
+            remote_address=admitted.remote_address,
+            subprotocol=admitted.subprotocol,
             open_time=self._clock.now(),
         )
-
-
-def _silent_logger() -> logging.Logger:
-    """Return a logger that says nothing: the gateway logs each connection itself, in its words."""
-    logger = logging.getLogger("gateway.websockets")
-    logger.setLevel(logging.CRITICAL + 1)
-    return logger

@@ -2,32 +2,35 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.status_pb2 import Status
 
 from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16.charge_point_call_pb2 import ChargePointAnswer
 from gateway.routing import Service
-from servicekit.calls.client import CallClient
+from servicekit.calls.client import CallClient, Outcome
 from servicekit.clock import Clock
 from servicekit.errors import PlatformError, QueueFull
 from servicekit.status import reason_of
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_BACKGROUND_REPORTS = 1000
-_LAST_REPORTS_S = 2
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_BACKGROUND_REPORTS: Final = 1000
+_LAST_REPORTS_S: Final = 2
 
 
-class NotAnswered(Exception):
-    """A service gave no answer; says why in a constant word."""
+class NotAnswered(NamedTuple):
+    """Says in a constant word why a service gave no answer."""
+
+    reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+Answered: TypeAlias = Callable[[ChargePointAnswer | NotAnswered], None]
+
+
+class Origin(NamedTuple):
     """Whence a call came."""
 
     charge_point_id: str
@@ -39,6 +42,8 @@ class Origin:
 class Upstreams:
     """Asks the services and tells them what the gateway saw.
 
+    Nothing here waits: what comes of a call is given to a callback, later than the method returns.
+
     Args:
         clients: The call stream to each service.
         clock: The time of day.
@@ -49,7 +54,8 @@ class Upstreams:
         self, clients: Mapping[Service, CallClient], clock: Clock, timeout: timedelta
     ) -> None:
         self._clients, self._clock, self._timeout = clients, clock, timeout
-        self._reports: set[asyncio.Task[bool]] = set()
+        self._reports = 0
+        self._all_told = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -58,43 +64,34 @@ class Upstreams:
         try:
             yield
         finally:
-            if self._reports:
-                await asyncio.wait(set(self._reports), timeout=_LAST_REPORTS_S)
+            await self._tell_the_last()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def new_call(self, origin: Origin) -> call_pb2.Call:
-        """Return a call that lacks its payload."""
+    def new_call(self, origin: Origin, **payload: Any) -> call_pb2.Call:
+        """Return a call.
+
+        Args:
+            origin: Whence it comes.
+            payload: Fields of `Call`, as its constructor takes them.
+        """
         return call_pb2.Call(
             charge_point_id=origin.charge_point_id,
             connection_id=origin.connection_id,
             message_id=origin.message_id,
             receive_time=_timestamp(origin.receive_time),
             expire_time=_timestamp(self._clock.now() + self._timeout),
+            **payload,
         )
 
-    async def ask(self, service: Service, call: call_pb2.Call) -> ChargePointAnswer:
-        """Return a service's response to a charge point's request.
+    def ask(self, service: Service, call: call_pb2.Call, done: Answered) -> None:
+        """Give a service's response to a charge point's request to `done`."""
+        self._clients[service].send(call, lambda outcome: done(_response(outcome)))
 
-        Raises:
-            NotAnswered: There was none in time, or the service failed.
-        """
-        try:
-            answer = await self._clients[service].call(call)
-        except PlatformError as error:
-            raise NotAnswered(error.reason) from None
-        if answer.WhichOneof("outcome") != "response":
-            raise NotAnswered(_reason(answer.error))
-        return answer.response
-
-    async def tell(self, service: Service, call: call_pb2.Call) -> bool:
-        """Report what the gateway saw; tell whether the service has stored it."""
-        try:
-            answer = await self._clients[service].call(call)
-        except PlatformError:
-            return False
-        return answer.WhichOneof("outcome") == "report_stored"
+    def tell(self, service: Service, call: call_pb2.Call, done: Callable[[bool], None]) -> None:
+        """Report what the gateway saw; tell `done` whether the service has stored it."""
+        self._clients[service].send(call, lambda outcome: done(_is_stored(outcome)))
 
     def tell_later(self, service: Service, call: call_pb2.Call) -> None:
         """Report in the background.
@@ -102,17 +99,44 @@ class Upstreams:
         Raises:
             QueueFull: Too many reports are under way; what was seen has to be logged instead.
         """
-        if len(self._reports) >= _MAX_BACKGROUND_REPORTS:
+        if self._reports >= _MAX_BACKGROUND_REPORTS:
             raise QueueFull("Too many reports are under way.")
-        task = asyncio.create_task(self.tell(service, call))
-        self._reports.add(task)
-        task.add_done_callback(self._reports.discard)
+        self._reports += 1
+        self.tell(service, call, self._told)
+
+    def _told(self, _: bool) -> None:
+        self._reports -= 1
+        if not self._reports:
+            self._all_told.set()
+
+    async def _tell_the_last(self) -> None:
+        self._all_told.clear()
+        if self._reports:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_told.wait(), _LAST_REPORTS_S)
 
 
-def _timestamp(time: datetime) -> Timestamp:
+def _response(outcome: Outcome) -> ChargePointAnswer | NotAnswered:
+    if isinstance(outcome, PlatformError):
+        return NotAnswered(outcome.reason)
+    if outcome.WhichOneof("outcome") != "response":
+        return NotAnswered(_reason(outcome.error))
+    return outcome.response
+
+
+def _is_stored(outcome: Outcome) -> bool:
+    if isinstance(outcome, PlatformError):
+        return False
+    return outcome.WhichOneof("outcome") == "report_stored"
+
+
+def _timestamp(time: datetime) -> Any:
+    """Return a time as the constructor of a message takes it."""
     since = time - _EPOCH
-    seconds = since.days * 86_400 + since.seconds
-    return Timestamp(seconds=seconds, nanos=since.microseconds * 1000)
+    return {
+        "seconds": since.days * 86_400 + since.seconds,
+        "nanos": since.microseconds * 1000,
+    }
 
 
 def _reason(status: Status) -> str:

@@ -58,7 +58,6 @@ async def running(config: Config, tracing: Tracing) -> AsyncIterator[None]:
         repairer=repairer,
         upstreams=upstreams,
         fallbacks=Fallbacks(clock, config.authorize_fallback),
-        clock=clock,
         tracing=tracing,
         sample_ratio=config.trace_sample_ratio,
     )

@@ -27,6 +27,7 @@ Json = dict[str, Any]
 """An OCPP payload: a JSON object."""
 
 Envelope = TypeVar("Envelope", bound=Message)
+AnyMessage = TypeVar("AnyMessage", bound=Message)
 Convert = Callable[[Any], Any]
 PutMember = Callable[[Message, Json, str], None]
 
@@ -84,10 +85,19 @@ class EnvelopeCodec(Generic[Envelope]):
             UnknownActionError: the action has no place in this message.
             CodecError: a value does not fit into its field.
         """
+        return self.decode_within(action, payload, lambda fields: self._envelope(**fields))
+
+    def decode_within(
+        self, action: str, payload: Json, build: Callable[[Json], AnyMessage]
+    ) -> AnyMessage:
+        """Return what `build` makes of the message's fields; errors as in `decode`.
+
+        A message that stands inside of another is built with it at once, in place of a copy.
+        """
         field = self._field_of(action)
         fields = self._decode[action](payload)
         try:
-            return self._envelope(**{field: fields})
+            return build({field: fields})
         except (TypeError, ValueError) as error:  # such as half a surrogate pair in a string
             raise CodecError(f"does not fit into {action}: {error}") from error
 

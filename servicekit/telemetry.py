@@ -3,15 +3,16 @@
 Without an OTLP endpoint every span is a no-op and costs next to nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, SpanKind, Tracer
+from opentelemetry.trace import Link, SpanKind, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _TRACEPARENT = "traceparent"
@@ -66,18 +67,33 @@ class Tracing:
             yield ""
             return
         context = _PROPAGATOR.extract({_TRACEPARENT: parent}) if parent else None
-        named = {key.replace("_", "."): value for key, value in attributes.items()}
-        with self._tracer.start_as_current_span(name, context, kind, named):
+        with self._tracer.start_as_current_span(name, context, kind, _named(attributes)):
             yield self.current_traceparent()
+
+    def begin(
+        self, name: str, *, kind: SpanKind = SpanKind.INTERNAL, **attributes: str | int
+    ) -> tuple[str, Callable[[], None]]:
+        """Begin a span that outlives the block: return its `traceparent` and what ends it.
+
+        It has no parent and becomes nobody's current span; arguments as in `span`.
+        """
+        span = self._tracer.start_span(name, Context(), kind, _named(attributes))
+        return _traceparent(set_span_in_context(span)), span.end
 
     def current_traceparent(self) -> str:
         """Return the `traceparent` of the current span; empty when there is none."""
-        if not self.enabled:
-            return ""
-        carrier: dict[str, str] = {}
-        _PROPAGATOR.inject(carrier)
-        return carrier.get(_TRACEPARENT, "")
+        return _traceparent(None) if self.enabled else ""
 
     def close(self) -> None:
         """Send what is left and stop."""
         self._provider.shutdown()
+
+
+def _named(attributes: dict[str, str | int]) -> dict[str, str | int]:
+    return {key.replace("_", "."): value for key, value in attributes.items()}
+
+
+def _traceparent(context: Context | None) -> str:
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier, context)
+    return carrier.get(_TRACEPARENT, "")

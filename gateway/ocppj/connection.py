@@ -97,6 +97,11 @@ class Connection:
         return len(self._pending) <= self._pause_above
 
     @property
+    def has_open_call(self) -> bool:
+        """Whether a call of the charge point was handed out and has no answer yet."""
+        return self._open is not None
+
+    @property
     def unanswered_calls(self) -> list[str]:
         """Ids of our calls that have no answer: the outstanding one first, then the queue."""
         outstanding = [] if self._outstanding is None else [self._outstanding]
@@ -112,6 +117,9 @@ class Connection:
         frame = parse(text)
         if isinstance(frame, CallResult | CallError):
             return self._receive_answer(frame)
+        if self._open is None and isinstance(frame, Call):
+            self._open = frame  # and none waits: the next one is handed out with each answer
+            return [frame]
         if frame.message_id is None:
             return [frame]
         if len(self._pending) >= self._max_pending:

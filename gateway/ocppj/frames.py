@@ -139,6 +139,10 @@ def _loads_leniently(text: str) -> Any:
 
 
 def _from_message(message: Any, text: str) -> Frame:
+    if isinstance(message, list) and len(message) == 4 and message[0] == CALL:
+        _, message_id, action, payload = message
+        if isinstance(message_id, str) and isinstance(action, str):  # as nearly all frames are
+            return Call(message_id, action, payload, text)
     if not isinstance(message, list) or len(message) < 2:
         return _unanswerable("The frame is no JSON array of a type and a message id.", text)
     kind, message_id = message[0], message[1]

@@ -1,30 +1,46 @@
-"""The gateway's half of `CallService.Exchange`."""
+"""The gateway's half of `CallService.Exchange`.
+
+A call costs no task and no future: it is put into bytes at once, travels with whatever queued since
+the last write, and its answer goes to a callback.
+"""
 
 import asyncio
 import contextlib
+import io
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
 
 import grpc
 import structlog
+from google.protobuf import proto
 
-from csms.gateway.v1 import call_pb2, call_pb2_grpc
+from csms.gateway.v1 import call_pb2
 from servicekit.backoff import Backoff
 from servicekit.clock import Clock
-from servicekit.errors import DeadlineExceeded, QueueFull
+from servicekit.errors import DeadlineExceeded, PlatformError, QueueFull
 
 log = structlog.get_logger()
 
-MAX_BATCH = 256
-MAX_BATCH_BYTES = 4 * 1024 * 1024
+MAX_BATCH: Final = 256
+MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 """A batch ends with the call that reaches this; gRPC refuses messages of more than 16 MiB."""
 
+_EXCHANGE: Final = "/csms.gateway.v1.CallService/Exchange"
+_SWEEP_S: Final = 0.05
+_CALLS: Final = call_pb2.ExchangeRequest.DESCRIPTOR.fields_by_name["calls"].number
+_TAG_OF_CALLS: Final = bytes([_CALLS << 3 | 2])
 
-@dataclass(slots=True)
-class _Pending:
-    call: call_pb2.Call
-    answer: asyncio.Future[call_pb2.Answer]
-    expiry: asyncio.TimerHandle
+Outcome: TypeAlias = call_pb2.Answer | PlatformError
+"""What came of a call: the service's answer, or `DeadlineExceeded` or `QueueFull` without one."""
+Done: TypeAlias = Callable[[Outcome], None]
+Stream: TypeAlias = "grpc.aio.StreamStreamCall[bytes, call_pb2.ExchangeResponse]"
+
+
+class _Pending(NamedTuple):
+    written: bytes
+    done: Done
+    expire_time: float
 
 
 class CallClient:
@@ -43,59 +59,81 @@ class CallClient:
     def __init__(
         self, name: str, channel: grpc.aio.Channel, clock: Clock, *, max_pending: int = 20_000
     ) -> None:
-        self._stub = call_pb2_grpc.CallServiceStub(channel)
+        self._exchange: grpc.aio.StreamStreamMultiCallable[bytes, call_pb2.ExchangeResponse]
+        self._exchange = channel.stream_stream(
+            _EXCHANGE, response_deserializer=call_pb2.ExchangeResponse.FromString
+        )
         self._clock, self._max_pending = clock, max_pending
         self._log = log.bind(upstream=name)
         self._pending: dict[int, _Pending] = {}
         self._unsent: deque[int] = deque()
         self._wake = asyncio.Event()
+        self._sweep: asyncio.TimerHandle | None = None
         self._last_sequence = 0
         self.connected = False
 
     async def call(self, call: call_pb2.Call) -> call_pb2.Answer:
-        """Return the answer to a call; its sequence is set here.
+        """Return the answer to a call; for those who can wait and have few.
 
         Raises:
             QueueFull: Too many calls wait already.
             DeadlineExceeded: No answer came before the call's `expire_time`.
         """
+        answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def done(outcome: Outcome) -> None:
+            if not answered.done():  # whoever asked may have given up
+                answered.set_result(outcome)
+
+        self.send(call, done)
+        outcome = await answered
+        if isinstance(outcome, PlatformError):
+            raise outcome
+        return outcome
+
+    def send(self, call: call_pb2.Call, done: Done) -> None:
+        """Send a call, whose sequence is set here, and give what comes of it to `done`.
+
+        `done` is called once, always later than this returns, and soon after the call's
+        `expire_time` at the latest.
+        """
+        loop = asyncio.get_running_loop()
         if len(self._pending) >= self._max_pending:
-            raise QueueFull("Too many calls wait for the service; try again.")
+            loop.call_soon(done, QueueFull("Too many calls wait for the service; try again."))
+            return
         self._last_sequence += 1
         call.sequence = sequence = self._last_sequence
-        answer = self._enqueue(sequence, call)
-        try:
-            return await answer
-        finally:
-            self._pending.pop(sequence).expiry.cancel()
+        expire_time = call.expire_time.seconds + call.expire_time.nanos / 1e9
+        self._pending[sequence] = _Pending(_as_item(call), done, expire_time)
+        if self._sweep is None:
+            self._sweep = loop.call_later(_SWEEP_S, self._expire)
+        if self.connected:  # otherwise the next stream begins with all that is pending
+            self._unsent.append(sequence)
+            self._wake.set()
 
     async def run(self) -> None:
         """Hold the stream, and open another whenever it breaks, until cancelled."""
         backoff = Backoff(first=0.1, most=2.0)
         while True:
             try:
-                await self._exchange(backoff)
+                await self._hold_stream(backoff)
             except Exception:
                 # Without its stream the gateway could answer nothing for as long as it lives.
                 self._log.exception("call_stream_failed")
             await asyncio.sleep(backoff.next_delay())
 
-    def _enqueue(self, sequence: int, call: call_pb2.Call) -> asyncio.Future[call_pb2.Answer]:
+    def _expire(self) -> None:
+        """End the calls whose time is over, and look again as long as any wait."""
+        now = self._clock.now().timestamp()
+        expired = [it for it, pending in self._pending.items() if pending.expire_time <= now]
+        for sequence in expired:
+            done = self._pending.pop(sequence).done
+            done(DeadlineExceeded("The service did not answer in time."))
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[call_pb2.Answer] = loop.create_future()
-        expiry = loop.call_later(self._time_left(call), _expire, answer)
-        self._pending[sequence] = _Pending(call, answer, expiry)
-        if self.connected:  # otherwise the next stream begins with all that is pending
-            self._unsent.append(sequence)
-            self._wake.set()
-        return answer
+        self._sweep = loop.call_later(_SWEEP_S, self._expire) if self._pending else None
 
-    def _time_left(self, call: call_pb2.Call) -> float:
-        expire = call.expire_time.seconds + call.expire_time.nanos / 1e9
-        return max(0.0, expire - self._clock.now().timestamp())
-
-    async def _exchange(self, backoff: Backoff) -> None:
-        stream = self._stub.Exchange(wait_for_ready=True)
+    async def _hold_stream(self, backoff: Backoff) -> None:
+        stream = self._exchange(wait_for_ready=True)
         try:
             async with asyncio.TaskGroup() as pumps:
                 writer = pumps.create_task(self._write(stream))
@@ -105,10 +143,7 @@ class CallClient:
             self.connected = False
             stream.cancel()
 
-    async def _write(
-        self,
-        stream: "grpc.aio.StreamStreamCall[call_pb2.ExchangeRequest, call_pb2.ExchangeResponse]",
-    ) -> None:
+    async def _write(self, stream: Stream) -> None:
         # A write on a stream that has ended fails in either way; the reader says how it ended.
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await stream.wait_for_connection()
@@ -117,7 +152,7 @@ class CallClient:
                 await self._wake.wait()
                 self._wake.clear()
                 while batch := self._next_batch():
-                    await stream.write(call_pb2.ExchangeRequest(calls=batch))
+                    await stream.write(batch)
 
     def _begin(self) -> None:
         """Begin a stream with all that is not answered."""
@@ -126,21 +161,18 @@ class CallClient:
         self._unsent = deque(self._pending)
         self._wake.set()
 
-    def _next_batch(self) -> list[call_pb2.Call]:
-        batch: list[call_pb2.Call] = []
+    def _next_batch(self) -> bytes:
+        """Return an `ExchangeRequest`: its items, one behind the other, are all it consists of."""
+        batch: list[bytes] = []
         room = MAX_BATCH_BYTES
         while self._unsent and len(batch) < MAX_BATCH and room > 0:
             pending = self._pending.get(self._unsent.popleft())
             if pending is not None:
-                batch.append(pending.call)
-                room -= pending.call.ByteSize()
-        return batch
+                batch.append(pending.written)
+                room -= len(pending.written)
+        return b"".join(batch)
 
-    async def _read(
-        self,
-        stream: "grpc.aio.StreamStreamCall[call_pb2.ExchangeRequest, call_pb2.ExchangeResponse]",
-        backoff: Backoff,
-    ) -> None:
+    async def _read(self, stream: Stream, backoff: Backoff) -> None:
         try:
             async for response in stream:
                 backoff.reset()
@@ -151,11 +183,17 @@ class CallClient:
             self._log.warning("call_stream_broken", code=error.code().name)
 
     def _settle(self, answer: call_pb2.Answer) -> None:
-        pending = self._pending.get(answer.sequence)
-        if pending is not None and not pending.answer.done():
-            pending.answer.set_result(answer)
+        pending = self._pending.pop(answer.sequence, None)
+        if pending is not None:
+            pending.done(answer)
 
 
-def _expire(answer: asyncio.Future[call_pb2.Answer]) -> None:
-    if not answer.done():
-        answer.set_exception(DeadlineExceeded("The service did not answer in time."))
+def _as_item(call: call_pb2.Call) -> bytes:
+    """Return a call as it stands in `ExchangeRequest.calls`.
+
+    It is written once, however often it is sent, where a list of messages would copy each of them.
+    """
+    item = io.BytesIO()
+    item.write(_TAG_OF_CALLS)
+    proto.serialize_length_prefixed(call, item)
+    return item.getvalue()

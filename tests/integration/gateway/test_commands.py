@@ -255,6 +255,28 @@ async def test_answer_behind_a_flood_of_calls_is_read(gateway: Installation) -> 
     assert [(await answer(socket))[:2] for _ in flood] == [[3, number] for number in flood]
 
 
+async def test_heartbeats_behind_a_slow_call_are_answered_one_by_one(gateway: Installation) -> None:
+    """However many: the answer to one begins the next."""
+    released = asyncio.Event()
+
+    async def slow(context: CallContext, request: core_pb2.MeterValuesRequest) -> Any:
+        await released.wait()
+        return await metered(context, request)
+
+    gateway.session.handlers["meter_values"] = slow
+    socket = await connected(gateway)
+    command_id = gateway.link.deliver(RESET)
+    reset = await answer(socket)
+    await socket.send(frame("m", "MeterValues", METER_VALUES))
+    beats = [str(number) for number in range(1000)]
+    for number in beats:
+        await socket.send(frame(number, "Heartbeat"))
+    await socket.send(json.dumps([3, reset[1], {"status": "Accepted"}]))
+    await gateway.link.result(command_id)  # all that came before it was read
+    released.set()
+    assert [(await answer(socket))[:2] for _ in ["m", *beats]] == [[3, it] for it in ["m", *beats]]
+
+
 async def test_flood_beyond_all_bounds_is_read_no_further(gateway: Installation) -> None:
     released = asyncio.Event()
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from csms.gateway.v1 import call_pb2, call_pb2_grpc
 from csms.ocpp.v16 import core_pb2
 from csms.ocpp.v16.types_pb2 import IdTagInfo
-from servicekit.calls.client import MAX_BATCH, CallClient
+from servicekit.calls.client import MAX_BATCH, CallClient, Outcome
 from servicekit.calls.server import AnyHandler, CallContext, Handler
 from servicekit.clock import SystemClock
 from servicekit.errors import DatabaseUnavailable, DeadlineExceeded, PlatformError, QueueFull
@@ -201,8 +201,12 @@ async def test_full_client_refuses_and_recovers() -> None:
     async with linked({"authorize": gate}, max_pending=2) as link:
         asked = link.asking("A", "B")
         await until(lambda: len(gate.waiting) == 2)
+        refused: list[Outcome] = []
+        link.client.send(a_call("C"), refused.append)
+        assert not refused, "told before the method returned"
         with pytest.raises(QueueFull):
             await link.ask("C")
+        assert [type(it) for it in refused] == [QueueFull]
         gate.let("A", "B", "C")
         await asyncio.gather(*asked)
         assert tag_of(await link.ask("C")) == "C"
