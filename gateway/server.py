@@ -20,6 +20,8 @@ from servicekit.clock import Clock
 
 log = structlog.get_logger()
 
+_BACKLOG = 4096
+"""Connections that may wait to be accepted: a whole fleet comes back in one moment."""
 _GOING_AWAY = 1001
 
 
@@ -63,7 +65,9 @@ class ChargePointServer:
         """Serve for the length of the block, then let every socket go with code 1001."""
         host, _, port = self._config.listen.rpartition(":")
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._accept, host.strip("[]"), int(port))
+        server = await loop.create_server(
+            self._accept, host.strip("[]"), int(port), backlog=_BACKLOG
+        )
         log.info("gateway_started", address=self._config.listen)
         try:
             yield
