@@ -17,7 +17,7 @@ from tests.support.rest import Rest, eventually
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
 
-CALL_TIMEOUT_S = "8"
+CALL_TIMEOUT_S = "15"
 
 
 @pytest.fixture(scope="module")

@@ -255,8 +255,9 @@ async def test_lost_connections_lose_no_event(database: Database, outbox: Outbox
     for number in range(3):
         await execute(
             database,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'voltmesh-box' AND pid <> pg_backend_pid()",
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'voltmesh-box'"
+            " AND pid <> pg_backend_pid()",
         )
         await tell(database, str(number))
         assert await watch.until_count(number + 1) == [str(n) for n in range(number + 1)]
