@@ -12,7 +12,6 @@ from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16.charge_point_call_pb2 import ChargePointAnswer
 from gateway.routing import Service
 from servicekit.calls.client import CallClient, Outcome
-from servicekit.clock import Clock
 from servicekit.errors import PlatformError, QueueFull
 from servicekit.status import reason_of
 
@@ -46,14 +45,11 @@ class Upstreams:
 
     Args:
         clients: The call stream to each service.
-        clock: The time of day.
         timeout: How long a service has for an answer.
     """
 
-    def __init__(
-        self, clients: Mapping[Service, CallClient], clock: Clock, timeout: timedelta
-    ) -> None:
-        self._clients, self._clock, self._timeout = clients, clock, timeout
+    def __init__(self, clients: Mapping[Service, CallClient], timeout: timedelta) -> None:
+        self._clients, self._timeout = clients, timeout
         self._reports = 0
         self._all_told = asyncio.Event()
 
@@ -81,7 +77,7 @@ class Upstreams:
             connection_id=origin.connection_id,
             message_id=origin.message_id,
             receive_time=_timestamp(origin.receive_time),
-            expire_time=_timestamp(self._clock.now() + self._timeout),
+            expire_time=_timestamp(origin.receive_time + self._timeout),
             **payload,
         )
 

@@ -38,7 +38,7 @@ async def running(config: Config, tracing: Tracing) -> AsyncIterator[None]:
     }
     replicas = [open_channel(address) for address in config.device_addresses]
     clients = {name: CallClient(name, channel, clock) for name, channel in channels.items()}
-    upstreams = Upstreams(clients, clock, timedelta(seconds=config.call_timeout_s))
+    upstreams = Upstreams(clients, timedelta(seconds=config.call_timeout_s))
     gateway = Gateway(config.gateway_id, str(uuid.uuid4()))
     connections = Connections(config.max_connections)
     codec, repairer = Codec(), Repairer(Schemas())
