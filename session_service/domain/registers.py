@@ -18,6 +18,8 @@ from session_service.domain.meter_values import (
     kept_numbers,
 )
 
+MOST_WH = 2**63 - 1
+"""The most that is kept of a register; OCPP knows no limit."""
 POWER = "Power.Active.Import"
 STATE_OF_CHARGE = "SoC"
 
@@ -210,8 +212,8 @@ def _longest_rise(values: Sequence[Decimal]) -> list[int]:
 
 
 def _is_overflow(value: Decimal, start: Decimal) -> bool:
-    """Tell whether a register has left the 32 bits that it is counted in."""
-    return value > _32_BITS >= start
+    """Tell whether a register has left the bits that it is counted in: 32, if it began in them."""
+    return abs(value) > (_32_BITS if abs(start) <= _32_BITS else MOST_WH)
 
 
 def _is_kilowatt_hours(value: Decimal, start: Decimal) -> bool:
