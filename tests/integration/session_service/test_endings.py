@@ -219,3 +219,18 @@ async def test_sessions_are_given_up_once_by_two_replicas(
         for start in starts:
             session = await ended(platform, start.transaction_id)
             assert list(session.flags) == ["STOP_MISSING_SILENCE"]
+
+
+async def test_session_that_is_heard_after_a_boot_goes_on_though_its_clock_was_set_back(
+    database_url: str, auth_address: str
+) -> None:
+    charge_points = FakeChargePoints()
+    async with impatient(database_url, auth_address, charge_points, boot_silence_s=0.2) as platform:
+        running = (await platform.gateway.start()).transaction_id
+        await platform.gateway.meter(energy(90_000, "1100"), transaction_id=running)
+        charge_points.booted("CP-1", datetime.now(UTC))
+        await platform.gateway.meter(energy(3600, "1200"), transaction_id=running)
+        silent = (await platform.gateway.start("CP-2")).transaction_id
+        charge_points.booted("CP-2", datetime.now(UTC))
+        await ended(platform, silent)
+        assert (await platform.session(running)).state == pb.Session.STATE_ACTIVE
