@@ -11,6 +11,7 @@ import pytest
 
 from csms.ocpp.v16 import types_pb2
 from csms.v1 import session_service_pb2 as pb
+from session_service.use_cases import endings
 from tests.fakes.charge_points import FakeChargePoints, serving_charge_points
 from tests.integration.session_service.conftest import Platform, at, energy, session_gateway
 from tests.support.errors import failure
@@ -234,3 +235,27 @@ async def test_session_that_is_heard_after_a_boot_goes_on_though_its_clock_was_s
         charge_points.booted("CP-2", datetime.now(UTC))
         await ended(platform, silent)
         assert (await platform.session(running)).state == pb.Session.STATE_ACTIVE
+
+
+async def test_ends_that_cannot_follow_do_not_hold_up_others(
+    database_url: str, auth_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "_MOST", 1)
+    charge_points = FakeChargePoints()
+    async with impatient(
+        database_url, auth_address, charge_points, session_silence_s=0.2
+    ) as platform:
+        started = []
+        for charge_point_id, value in (("CP-1", "no number"), ("CP-2", "1800")):
+            transaction_id = (await platform.gateway.start(charge_point_id)).transaction_id
+            started.append(transaction_id)
+            await ended(platform, transaction_id)
+            await platform.gateway.meter(
+                energy(900, value), charge_point_id=charge_point_id, transaction_id=transaction_id
+            )
+
+        async def has_followed() -> bool:
+            return (await platform.session(started[1])).energy_wh == 800
+
+        await eventually(has_followed)
+        assert (await platform.session(started[0])).energy_wh == 0
