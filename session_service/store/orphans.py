@@ -3,30 +3,20 @@
 import uuid
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from session_service.convert.ocpp import kept_stop
 from session_service.domain.facts import Stop
-from session_service.domain.quarantine import QuarantineEntry, Resolution
+from session_service.domain.quarantine import Resolution
 from session_service.domain.sessions import Session
-from session_service.store.rows import entry_row, resolution_row
+from session_service.store.rows import resolution_row
 from session_service.store.tables import orphan_stops, quarantine
 
 _MOST_CANDIDATES = 20
 
 
-async def keep_orphan(connection: AsyncConnection, entry: QuarantineEntry, stop: Stop) -> None:
-    """Keep a stop until its start comes; a repeat changes nothing."""
-    insert = (
-        pg.insert(quarantine)
-        .values(entry_row(entry))
-        .on_conflict_do_nothing()
-        .returning(quarantine.c.entry_id)
-    )
-    entry_id = await connection.scalar(insert)
-    if entry_id is None:
-        return
+async def keep_orphan(connection: AsyncConnection, entry_id: uuid.UUID, stop: Stop) -> None:
+    """Keep the stop of an entry until its start comes."""
     row = {
         "entry_id": entry_id,
         "charge_point_id": stop.charge_point_id,

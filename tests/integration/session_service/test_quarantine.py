@@ -84,7 +84,34 @@ async def test_stop_that_names_no_transaction_ends_the_only_one_that_it_fits(
         await platform.gateway.stop(transaction_id, id_tag="CARD-1")
     session = await platform.session(started)
     assert (session.energy_wh, list(session.flags)) == (4000, ["STOP_MATCHED"])
-    assert await platform.quarantined() == []
+    (entry,) = await platform.quarantined()
+    assert (entry.state, entry.session) == (RESOLVED, session.name)
+
+
+async def test_stop_that_waits_ends_nothing_when_it_is_repeated(platform: Platform) -> None:
+    await platform.gateway.start()
+    other = (await platform.gateway.start(connector_id=2)).transaction_id
+    await platform.gateway.stop(0)
+    await platform.gateway.stop(other)
+    await platform.gateway.stop(0)  # now there is only one that it fits
+    assert len(await platform.all_sessions(state=pb.Session.STATE_ACTIVE)) == 1
+    assert [it.state for it in await platform.quarantined()] == [OPEN]
+
+
+async def test_matched_stop_is_kept_when_the_true_one_takes_its_place(platform: Platform) -> None:
+    transaction_id = (await platform.gateway.start()).transaction_id
+    await platform.gateway.stop(0, meter_stop=4000)
+    await platform.gateway.stop(transaction_id)
+    (entry,) = await platform.quarantined()
+    assert '"meterStop":4000' in entry.raw_text
+
+
+async def test_repeat_of_a_matched_stop_is_answered_as_the_first(platform: Platform) -> None:
+    await platform.tag()
+    await platform.gateway.start()
+    first = await platform.gateway.stop(0, id_tag="CARD-1")
+    await platform.block("CARD-1")
+    assert await platform.gateway.stop(0, id_tag="CARD-1") == first
 
 
 async def test_stop_that_fits_two_sessions_or_names_a_strange_one_waits(platform: Platform) -> None:
