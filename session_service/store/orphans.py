@@ -28,7 +28,11 @@ async def keep_orphan(connection: AsyncConnection, entry_id: uuid.UUID, stop: St
 
 
 async def orphan_of(connection: AsyncConnection, session: Session) -> tuple[uuid.UUID, Stop] | None:
-    """Return the earliest stop that waits and fits a session, and the id of its entry."""
+    """Return the earliest stop that waits and fits a session, and the id of its entry.
+
+    One that is being placed in this moment is passed over: whoever does it may wait for what this
+    transaction has locked.
+    """
     query = (
         sa.select(orphan_stops.c.entry_id, orphan_stops.c.message)
         .where(
@@ -38,7 +42,7 @@ async def orphan_of(connection: AsyncConnection, session: Session) -> tuple[uuid
         )
         .order_by(orphan_stops.c.stop_time)
         .limit(_MOST_CANDIDATES)
-        .with_for_update()
+        .with_for_update(skip_locked=True)
     )
     for entry_id, message in await connection.execute(query):
         stop = kept_stop(message)
@@ -48,9 +52,9 @@ async def orphan_of(connection: AsyncConnection, session: Session) -> tuple[uuid
 
 
 async def orphan_in(connection: AsyncConnection, entry_id: uuid.UUID) -> Stop | None:
-    """Return the stop that waits in an entry; None: the entry is about something else."""
+    """Return the stop that waits in an entry, locked; None: the entry is about something else."""
     query = sa.select(orphan_stops.c.message).where(orphan_stops.c.entry_id == entry_id)
-    message = await connection.scalar(query)
+    message = await connection.scalar(query.with_for_update())
     return None if message is None else kept_stop(message)
 
 

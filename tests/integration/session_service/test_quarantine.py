@@ -3,6 +3,7 @@
 import uuid
 
 import grpc
+import psycopg
 import pytest
 
 from csms.ocpp.v16 import types_pb2
@@ -41,6 +42,16 @@ async def test_stop_waits_for_a_start_that_comes_later(platform: Platform) -> No
     )
     assert await platform.quarantined() == [entry]
     assert await platform.the_session() == session
+
+
+async def test_start_does_not_wait_for_an_operator_who_resolves_a_stop(
+    platform: Platform, database_url: str
+) -> None:
+    await platform.gateway.stop(4711)
+    with psycopg.connect(database_url) as operator:
+        operator.execute("SELECT FROM session.orphan_stops FOR UPDATE")
+        assert (await platform.gateway.start()).transaction_id > 0
+    assert (await platform.the_session()).state == pb.Session.STATE_ACTIVE
 
 
 async def test_stop_waits_only_for_what_it_fits(platform: Platform) -> None:
