@@ -260,6 +260,13 @@ class Session:
             and self._is_of_the_group(stop)
         )
 
+    def may_have_ended_before_it_was_told(self, stop: Stop) -> bool:
+        """Tell whether a stop that was received before the start fits this session.
+
+        By then it had begun: so no stop of the past, however it is dated, ends what begins now.
+        """
+        return self.start_time < stop.receipt.time and self.may_have_ended_by(stop)
+
     def _is_of_the_group(self, stop: Stop) -> bool:
         """Tell whether the tag of a stop may end the session: the same, or of the same group.
 

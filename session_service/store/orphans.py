@@ -46,7 +46,7 @@ async def orphan_of(connection: AsyncConnection, session: Session) -> tuple[uuid
     )
     for entry_id, message in await connection.execute(query):
         stop = kept_stop(message)
-        if session.may_have_ended_by(stop):
+        if session.may_have_ended_before_it_was_told(stop):
             return entry_id, stop
     return None
 

@@ -1,6 +1,7 @@
 """Stops that come before their start or name no transaction; operators resolve the rest."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import psycopg
@@ -8,6 +9,7 @@ import pytest
 
 from csms.ocpp.v16 import types_pb2
 from csms.v1 import session_service_pb2 as pb
+from servicekit.timestamps import to_timestamp
 from tests.integration.session_service.conftest import Platform, at, energy, stop_request
 from tests.support.errors import failure
 
@@ -67,6 +69,15 @@ async def test_stop_waits_only_for_what_it_fits(platform: Platform) -> None:
         assert session.state == pb.Session.STATE_ACTIVE, values
     (entry,) = await platform.quarantined(state=OPEN)
     assert entry.action == "StopTransaction"
+
+
+async def test_start_that_happens_now_has_no_stop_though_a_clock_was_ahead(
+    platform: Platform,
+) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    await platform.gateway.stop(4711, timestamp=to_timestamp(tomorrow))
+    await platform.gateway.start(timestamp=to_timestamp(datetime.now(UTC)))
+    assert (await platform.the_session()).state == pb.Session.STATE_ACTIVE
 
 
 async def test_earliest_of_several_stops_is_that_of_the_start(platform: Platform) -> None:
