@@ -59,11 +59,6 @@ Series = Sequence[tuple[datetime, Decimal]]
 """Times and registers in Wh, in the order of time."""
 
 
-def energy_register(meter_value: MeterValue) -> Decimal | None:
-    """Return the energy register at the outlet in Wh; None when it is not told."""
-    return _total(_outlet(meter_value, ENERGY_REGISTER, "Wh"))
-
-
 def power_w(meter_value: MeterValue) -> Decimal | None:
     """Return the power that the vehicle takes at the outlet in W; None when it is not told."""
     return _total(_outlet(meter_value, POWER, "W"))
