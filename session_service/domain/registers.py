@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import accumulate
 
 from session_service.domain.flags import Flag
 from session_service.domain.meter_values import (
@@ -119,9 +120,11 @@ def read_registers(series: Series, meter_start: int | Decimal) -> RegisterReadin
 def _without_dips(values: Sequence[Decimal], doubts: set[Flag]) -> list[Decimal]:
     """Leave out what fell and came back in one step, however long it stayed away."""
     kept: list[Decimal] = []
+    highest_from = list(accumulate(reversed(values), max))[::-1]
     at = 0
     while at < len(values):
-        back = _end_of_dip(kept, values, at) if kept and values[at] < kept[-1] else None
+        comes_back = kept and values[at] < kept[-1] <= highest_from[at]
+        back = _end_of_dip(kept, values, at) if comes_back else None
         if back is None:
             kept.append(values[at])
             at += 1
@@ -136,9 +139,7 @@ def _end_of_dip(kept: Sequence[Decimal], values: Sequence[Decimal], at: int) -> 
     level = kept[-1]
     if len(kept) > 1 and values[at] >= kept[-2]:  # the level is what does not fit
         return None
-    back = next((index for index in range(at, len(values)) if values[index] >= level), None)
-    if back is None:
-        return None
+    back = next(index for index in range(at, len(values)) if values[index] >= level)
     lower = values[at:back]
     return back if 2 * (values[back] - max(lower)) >= level - min(lower) else None
 
