@@ -259,3 +259,15 @@ async def test_ends_that_cannot_follow_do_not_hold_up_others(
 
         await eventually(has_followed)
         assert (await platform.session(started[0])).energy_wh == 0
+
+
+async def test_charge_point_that_device_service_cannot_know_holds_up_no_others(
+    database_url: str, auth_address: str
+) -> None:
+    charge_points = FakeChargePoints()
+    async with impatient(
+        database_url, auth_address, charge_points, session_silence_s=0.2
+    ) as platform:
+        for charge_point_id in ("-", "CP-1"):
+            started = (await platform.gateway.start(charge_point_id)).transaction_id
+            assert list((await ended(platform, started)).flags) == ["STOP_MISSING_SILENCE"]
