@@ -30,6 +30,8 @@ _RETRY_AFTER = timedelta(seconds=1)
 _LOOKS_AT_ONCE = 8
 _LOOK_S = 5.0
 _CREATION_S = 10.0
+# Of an identity that it does not allow, device_service says that the request is wrong.
+_UNKNOWN = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT})
 """How long device_service may take for a command beside what the caller waits for its answer."""
 
 
@@ -105,7 +107,7 @@ class ChargePointClient:
             try:
                 found = await self._stub.GetChargePoint(request, timeout=_LOOK_S)
             except grpc.aio.AioRpcError as error:
-                if error.code() is grpc.StatusCode.NOT_FOUND:
+                if error.code() in _UNKNOWN:
                     return None
                 raise ServiceUnavailable(
                     "The charge points cannot be read now; try again.", retry_after=_RETRY_AFTER

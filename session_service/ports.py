@@ -98,8 +98,11 @@ class EndingStore(Protocol):
     async def give_up(self, quiet: QuietSession, why: Flag, now: datetime) -> bool:
         """End a session unless something was heard of it meanwhile; tell whether it was ended."""
 
-    async def outlived(self, since: datetime, most: int) -> Sequence[uuid.UUID]:
-        """Return sessions whose end was inferred since a time and that have readings beyond it."""
+    async def outlived(self, since: datetime, after: uuid.UUID, most: int) -> Sequence[uuid.UUID]:
+        """Return sessions whose end was inferred since a time and that have readings beyond it.
+
+        They are ordered by their ids and come after the given one.
+        """
 
     async def follow(self, session_id: uuid.UUID) -> None:
         """Move the inferred end of a session to its last reading."""

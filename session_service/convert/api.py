@@ -15,6 +15,7 @@ from session_service.domain.sessions import Closing, Session, SessionFilter, Ses
 from session_service.domain.summary import MeterSummary
 
 REQUESTER = "x-requester"
+_MOST = 2**63 - 1
 Metadata = Iterable[tuple[str, str | bytes]]
 
 _STATE = {
@@ -83,13 +84,13 @@ def to_message(session: Session, summary: MeterSummary | None = None) -> pb.Sess
         start_time=to_timestamp(session.start_time),
         start_receive_time=to_timestamp(session.start_receive_time),
         meter_start_wh=session.meter_start,
-        energy_wh=session.energy_wh,
+        energy_wh=_int64(session.energy_wh),
         reservation_id=session.reservation_id,
         flags=session.flags,
         create_time=to_timestamp(session.create_time),
         start_source=_SOURCE[session.start_source],
         duration=to_duration(session.duration),
-        average_power_w=session.average_power_w,
+        average_power_w=_int64(session.average_power_w),
         meter_summary=None if summary is None else _summary(summary),
     )
     message.MergeFrom(_end(session))
@@ -118,7 +119,12 @@ def _summary(summary: MeterSummary) -> pb.MeterSummary:
 
 
 def _whole(number: Decimal | None) -> int | None:
-    return None if number is None else int(number.to_integral_value(ROUND_HALF_UP))
+    return None if number is None else _int64(int(number.to_integral_value(ROUND_HALF_UP)))
+
+
+def _int64(number: int | None) -> int | None:
+    """Return a number that fits its field: what is absurd must not hide the rest of a list."""
+    return None if number is None else max(-_MOST, min(number, _MOST))
 
 
 def _end(session: Session) -> pb.Session:

@@ -193,4 +193,4 @@ def reservation_id(value: int) -> int | None:
 _INT32_MAX = 2**31 - 1
 _TIME_RULES = frozenset({"time_replaced", "time_missing"})
 _EMPTY_LIST_RULES = frozenset({"empty_list_kept", "list_missing"})
-_METER_RULES = frozenset({"member_defaulted", "fractional_register_rounded", "text_as_number"})
+_METER_RULES = frozenset({"fractional_register_rounded", "text_as_number"})

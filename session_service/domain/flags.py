@@ -29,7 +29,7 @@ class Flag(enum.StrEnum):
     END_CORRECTED = "END_CORRECTED"
     """The end was inferred or set by an operator before the charge point told it."""
     METER_REPAIRED = "METER_REPAIRED"
-    """A register of the start or the stop was missing or was no whole number."""
+    """A register of the start or the stop was no whole number."""
     METER_STOP_BELOW_START = "METER_STOP_BELOW_START"
     """The register ran backwards; the energy counts as 0."""
     METER_DIP = "METER_DIP"

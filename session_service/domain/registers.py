@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import accumulate
 
 from session_service.domain.flags import Flag
 from session_service.domain.meter_values import (
@@ -18,6 +19,8 @@ from session_service.domain.meter_values import (
     kept_numbers,
 )
 
+MOST_WH = 2**63 - 1
+"""The most that is kept of a register; OCPP knows no limit."""
 POWER = "Power.Active.Import"
 STATE_OF_CHARGE = "SoC"
 
@@ -55,11 +58,6 @@ class Reading:
 
 Series = Sequence[tuple[datetime, Decimal]]
 """Times and registers in Wh, in the order of time."""
-
-
-def energy_register(meter_value: MeterValue) -> Decimal | None:
-    """Return the energy register at the outlet in Wh; None when it is not told."""
-    return _total(_outlet(meter_value, ENERGY_REGISTER, "Wh"))
 
 
 def power_w(meter_value: MeterValue) -> Decimal | None:
@@ -122,9 +120,11 @@ def read_registers(series: Series, meter_start: int | Decimal) -> RegisterReadin
 def _without_dips(values: Sequence[Decimal], doubts: set[Flag]) -> list[Decimal]:
     """Leave out what fell and came back in one step, however long it stayed away."""
     kept: list[Decimal] = []
+    highest_from = list(accumulate(reversed(values), max))[::-1]
     at = 0
     while at < len(values):
-        back = _end_of_dip(kept, values, at) if kept and values[at] < kept[-1] else None
+        comes_back = kept and values[at] < kept[-1] <= highest_from[at]
+        back = _end_of_dip(kept, values, at) if comes_back else None
         if back is None:
             kept.append(values[at])
             at += 1
@@ -139,9 +139,7 @@ def _end_of_dip(kept: Sequence[Decimal], values: Sequence[Decimal], at: int) -> 
     level = kept[-1]
     if len(kept) > 1 and values[at] >= kept[-2]:  # the level is what does not fit
         return None
-    back = next((index for index in range(at, len(values)) if values[index] >= level), None)
-    if back is None:
-        return None
+    back = next(index for index in range(at, len(values)) if values[index] >= level)
     lower = values[at:back]
     return back if 2 * (values[back] - max(lower)) >= level - min(lower) else None
 
@@ -210,8 +208,8 @@ def _longest_rise(values: Sequence[Decimal]) -> list[int]:
 
 
 def _is_overflow(value: Decimal, start: Decimal) -> bool:
-    """Tell whether a register has left the 32 bits that it is counted in."""
-    return value > _32_BITS >= start
+    """Tell whether a register has left the bits that it is counted in: 32, if it began in them."""
+    return abs(value) > (_32_BITS if abs(start) <= _32_BITS else MOST_WH)
 
 
 def _is_kilowatt_hours(value: Decimal, start: Decimal) -> bool:

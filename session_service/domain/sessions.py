@@ -12,7 +12,7 @@ from servicekit.errors import ErrorKind, InvalidRequest, PlatformError, Violatio
 from session_service.domain.facts import IdTagInfo, Start, Stop
 from session_service.domain.flags import ANSWERED_BY_STOP, Flag, words
 from session_service.domain.meter_values import MeterValue
-from session_service.domain.registers import Reading, Series, last_reading, registers
+from session_service.domain.registers import MOST_WH, Reading, Series, last_reading, registers
 
 
 class SessionNotFound(PlatformError):
@@ -159,8 +159,8 @@ class Session:
         """The energy by the duration, in W; None while one of them is not known."""
         if self.energy_wh is None or not self.duration:
             return None
-        hours = Decimal(self.duration // _MICROSECOND) / Decimal(timedelta(hours=1) // _MICROSECOND)
-        return int((self.energy_wh / hours).quantize(_ONE, ROUND_HALF_UP))
+        duration = self.duration // _MICROSECOND
+        return (2 * self.energy_wh * _HOUR + duration) // (2 * duration)  # the nearest number
 
     def stopped(self, stop: Stop) -> "Session":
         """Return the session as its stop leaves it; an end that was not told gives way to it."""
@@ -260,6 +260,13 @@ class Session:
             and self._is_of_the_group(stop)
         )
 
+    def may_have_ended_before_it_was_told(self, stop: Stop) -> bool:
+        """Tell whether a stop that was received before the start fits this session.
+
+        By then it had begun: so no stop of the past, however it is dated, ends what begins now.
+        """
+        return self.start_time < stop.receipt.time and self.may_have_ended_by(stop)
+
     def _is_of_the_group(self, stop: Stop) -> bool:
         """Tell whether the tag of a stop may end the session: the same, or of the same group.
 
@@ -294,7 +301,8 @@ class Session:
         return dataclasses.replace(self, end=end, flags=tuple(every))
 
     def _at_least_start(self, reading: Reading) -> int:
-        return max(self.meter_start, int(reading.register_wh.quantize(_ONE, ROUND_HALF_UP)))
+        register_wh = int(reading.register_wh.to_integral_value(ROUND_HALF_UP))
+        return min(MOST_WH, max(self.meter_start, register_wh))
 
     def _check(self, end: End) -> None:
         violations = []
@@ -317,6 +325,6 @@ class SessionFilter:
     start_time_until: datetime | None = None
 
 
-_ONE = Decimal(1)
 _ROUNDING_WH = 1
 _MICROSECOND = timedelta(microseconds=1)
+_HOUR = timedelta(hours=1) // _MICROSECOND

@@ -6,12 +6,12 @@ from servicekit.ids import IdSource
 from session_service.domain.facts import IdTagInfo, Start, StartAnswer, Stop
 from session_service.domain.quarantine import QuarantineEntry, QuarantineReason, Resolution
 from session_service.domain.sessions import Session
-from session_service.store.entries import store_entries
+from session_service.store.entries import keep_entry, store_entries
 from session_service.store.events import Changes
 from session_service.store.meter_values import stop_rows, store_meter_values
 from session_service.store.orphans import keep_orphan, orphan_of, settle
 from session_service.store.transactions import (
-    find_ended_by,
+    find_given,
     find_named,
     find_running,
     find_superseded,
@@ -22,7 +22,8 @@ from session_service.store.transactions import (
 Fact = Start | Stop | QuarantineEntry
 Outcome = StartAnswer | IdTagInfo | None
 
-_MATCHED = "Its start came later, and the session ended by this stop."
+_STARTED_LATER = "Its start came later, and the session ended by this stop."
+_FITTED_ONE = "It named no transaction, and ended the only running session that it fits."
 
 
 class Batch:
@@ -69,7 +70,9 @@ class Batch:
             return
         entry_id, stop = found
         await self.end(session, stop)
-        await settle(self._connection, entry_id, Resolution(now, _MATCHED, session_id=session.id))
+        await settle(
+            self._connection, entry_id, Resolution(now, _STARTED_LATER, session_id=session.id)
+        )
 
     async def _stop(self, stop: Stop) -> IdTagInfo | None:
         session = await find_named(self._connection, stop)
@@ -86,18 +89,29 @@ class Batch:
 
     async def _stop_of_unknown(self, stop: Stop) -> IdTagInfo | None:
         """Place a stop that names no transaction by what it says, or keep it until one can."""
-        if stop.names_none:
-            ended = await find_ended_by(self._connection, stop)
-            if ended is not None:
-                return ended.id_tag_info
-            running = await find_running(self._connection, stop.charge_point_id)
-            fitting = [session for session in running if session.may_have_ended_by(stop)]
-            if len(fitting) == 1:
-                await self.end(fitting[0], stop)
-                return stop.id_tag_info
         entry = self._entry(stop, QuarantineReason.UNKNOWN_TRANSACTION)
-        await keep_orphan(self._connection, entry, stop)
+        if not await keep_entry(self._connection, entry):
+            return await self._told_before(entry, stop)
+        session = await self._only_fitting(stop) if stop.names_none else None
+        if session is None:
+            await keep_orphan(self._connection, entry.id, stop)
+        else:
+            await self.end(session, stop)
+            resolution = Resolution(stop.receipt.time, _FITTED_ONE, session_id=session.id)
+            await settle(self._connection, entry.id, resolution)
         return stop.id_tag_info
+
+    async def _told_before(self, entry: QuarantineEntry, stop: Stop) -> IdTagInfo | None:
+        """Return what to tell about the tag of a repeated stop: the same, if it ended a session."""
+        session = await find_given(self._connection, entry)
+        if session is None or session.end is None or not session.end.is_repeated_by(stop):
+            return stop.id_tag_info
+        return session.end.id_tag_info
+
+    async def _only_fitting(self, stop: Stop) -> Session | None:
+        running = await find_running(self._connection, stop.charge_point_id)
+        fitting = [session for session in running if session.may_have_ended_by(stop)]
+        return fitting[0] if len(fitting) == 1 else None
 
     def _entry(self, stop: Stop, reason: QuarantineReason) -> QuarantineEntry:
         return QuarantineEntry(

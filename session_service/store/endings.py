@@ -13,9 +13,12 @@ from session_service.domain.silence import QuietSession
 from session_service.store.events import PostgresEventLog
 from session_service.store.transactions import find_locked, store_end
 
+# An index finds the newest value by the clock of the charge point, which is not the last that was
+# received when that clock was set back: of what seems to be quiet, all values are read.
 _QUIET = """
-SELECT s.session_id, s.charge_point_id,
-    greatest(s.start_receive_time, last.receive_time) AS last_sign
+SELECT s.session_id, s.charge_point_id, greatest(s.start_receive_time, (
+    SELECT max(m.receive_time) FROM meter_values AS m WHERE m.session_id = s.session_id
+)) AS last_sign
 FROM sessions AS s
 LEFT JOIN LATERAL (
     SELECT m.receive_time FROM meter_values AS m
@@ -38,6 +41,8 @@ WHERE s.stop_source = 'INFERRED' AND s.stop_receive_time > :since
         SELECT FROM meter_values AS m
         WHERE m.session_id = s.session_id AND m.sample_time > s.stop_time
     )
+    AND s.session_id > :after
+ORDER BY s.session_id
 LIMIT :most
 """
 )
@@ -67,9 +72,9 @@ class PostgresEndings:
             await store_end(changes, session, session.given_up(why, now))
         return True
 
-    async def outlived(self, since: datetime, most: int) -> Sequence[uuid.UUID]:
-        """Return sessions whose end was inferred since a time and that have readings beyond it."""
-        values = {"since": since, "most": most}
+    async def outlived(self, since: datetime, after: uuid.UUID, most: int) -> Sequence[uuid.UUID]:
+        """Return sessions whose inferred end has readings beyond it, ordered by their ids."""
+        values = {"since": since, "after": after, "most": most}
         async with self._database.transaction() as connection:
             return (await connection.scalars(_OUTLIVED, values)).all()
 
@@ -77,8 +82,11 @@ class PostgresEndings:
         """Move the inferred end of a session to its last reading."""
         async with self._events.transaction() as changes:
             session = await find_locked(changes.connection, session_id)
-            if session is not None and session.is_inferred:
-                await store_end(changes, session, session.followed())
+            if session is None or not session.is_inferred:
+                return
+            followed = session.followed()
+            if followed != session:
+                await store_end(changes, session, followed)
 
     async def close(self, session_id: uuid.UUID, closing: Closing, now: datetime) -> Session:
         """End a session as an operator says."""

@@ -10,6 +10,12 @@ from session_service.store.rows import entry_row
 from session_service.store.tables import quarantine
 
 
+async def keep_entry(connection: AsyncConnection, entry: QuarantineEntry) -> bool:
+    """Keep an entry; tell whether it is new, and not a repeat of what was kept before."""
+    insert = pg.insert(quarantine).values(entry_row(entry)).on_conflict_do_nothing()
+    return await connection.scalar(insert.returning(quarantine.c.entry_id)) is not None
+
+
 async def store_entries(connection: AsyncConnection, entries: Sequence[QuarantineEntry]) -> None:
     """Keep the entries that are not there yet."""
     if entries:

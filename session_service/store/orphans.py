@@ -3,30 +3,20 @@
 import uuid
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from session_service.convert.ocpp import kept_stop
 from session_service.domain.facts import Stop
-from session_service.domain.quarantine import QuarantineEntry, Resolution
+from session_service.domain.quarantine import Resolution
 from session_service.domain.sessions import Session
-from session_service.store.rows import entry_row, resolution_row
+from session_service.store.rows import resolution_row
 from session_service.store.tables import orphan_stops, quarantine
 
 _MOST_CANDIDATES = 20
 
 
-async def keep_orphan(connection: AsyncConnection, entry: QuarantineEntry, stop: Stop) -> None:
-    """Keep a stop until its start comes; a repeat changes nothing."""
-    insert = (
-        pg.insert(quarantine)
-        .values(entry_row(entry))
-        .on_conflict_do_nothing()
-        .returning(quarantine.c.entry_id)
-    )
-    entry_id = await connection.scalar(insert)
-    if entry_id is None:
-        return
+async def keep_orphan(connection: AsyncConnection, entry_id: uuid.UUID, stop: Stop) -> None:
+    """Keep the stop of an entry until its start comes."""
     row = {
         "entry_id": entry_id,
         "charge_point_id": stop.charge_point_id,
@@ -38,7 +28,11 @@ async def keep_orphan(connection: AsyncConnection, entry: QuarantineEntry, stop:
 
 
 async def orphan_of(connection: AsyncConnection, session: Session) -> tuple[uuid.UUID, Stop] | None:
-    """Return the earliest stop that waits and fits a session, and the id of its entry."""
+    """Return the earliest stop that waits and fits a session, and the id of its entry.
+
+    One that is being placed in this moment is passed over: whoever does it may wait for what this
+    transaction has locked.
+    """
     query = (
         sa.select(orphan_stops.c.entry_id, orphan_stops.c.message)
         .where(
@@ -48,19 +42,19 @@ async def orphan_of(connection: AsyncConnection, session: Session) -> tuple[uuid
         )
         .order_by(orphan_stops.c.stop_time)
         .limit(_MOST_CANDIDATES)
-        .with_for_update()
+        .with_for_update(skip_locked=True)
     )
     for entry_id, message in await connection.execute(query):
         stop = kept_stop(message)
-        if session.may_have_ended_by(stop):
+        if session.may_have_ended_before_it_was_told(stop):
             return entry_id, stop
     return None
 
 
 async def orphan_in(connection: AsyncConnection, entry_id: uuid.UUID) -> Stop | None:
-    """Return the stop that waits in an entry; None: the entry is about something else."""
+    """Return the stop that waits in an entry, locked; None: the entry is about something else."""
     query = sa.select(orphan_stops.c.message).where(orphan_stops.c.entry_id == entry_id)
-    message = await connection.scalar(query)
+    message = await connection.scalar(query.with_for_update())
     return None if message is None else kept_stop(message)
 
 

@@ -10,6 +10,7 @@ from servicekit.database import Database
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.ids import IdSource
 from servicekit.pagination import Page, PageRequest
+from session_service.domain.facts import Stop
 from session_service.domain.quarantine import (
     QuarantineEntry,
     QuarantineEntryNotFound,
@@ -58,15 +59,20 @@ class PostgresQuarantine:
     async def resolve(self, entry_id: uuid.UUID, resolution: Resolution) -> QuarantineEntry:
         """Resolve an entry; the stop that it holds ends the session that is named."""
         async with self._events.transaction() as changes:
+            stop = await orphan_in(changes.connection, entry_id)  # locked first, as by a start
             entry = await _locked(changes.connection, entry_id)
             resolved = entry.resolved(resolution)
             if entry.resolution is None:
-                await self._place(changes, entry, resolution)
+                await self._place(changes, entry, stop, resolution)
                 await settle(changes.connection, entry_id, resolution)
         return resolved
 
     async def _place(
-        self, changes: Changes, entry: QuarantineEntry, resolution: Resolution
+        self,
+        changes: Changes,
+        entry: QuarantineEntry,
+        stop: Stop | None,
+        resolution: Resolution,
     ) -> None:
         if resolution.session_id is None:
             return
@@ -78,7 +84,6 @@ class PostgresQuarantine:
         if session.charge_point_id != entry.charge_point_id:
             text = f"must be a session of chargePoints/{entry.charge_point_id}"
             raise InvalidRequest([Violation("session", text)])
-        stop = await orphan_in(changes.connection, entry.id)
         if stop is not None:
             batch = Batch(changes, self._new_id)
             await batch.end(session.open_to_a_stop(), stop)

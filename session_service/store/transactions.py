@@ -16,13 +16,13 @@ from session_service.domain.facts import (
     StartKey,
     Stop,
 )
-from session_service.domain.flags import Flag
+from session_service.domain.quarantine import QuarantineEntry
 from session_service.domain.registers import registers
-from session_service.domain.sessions import End, Session
+from session_service.domain.sessions import Session
 from session_service.store.events import Changes
 from session_service.store.readings import newest_values
 from session_service.store.rows import end_row, start_info, start_row, to_session
-from session_service.store.tables import sessions
+from session_service.store.tables import quarantine, sessions
 
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('id_tag ' || :key, 0))")
 
@@ -103,16 +103,19 @@ async def find_superseded(connection: AsyncConnection, begun: Session) -> Sequen
     )
 
 
-async def find_ended_by(connection: AsyncConnection, stop: Stop) -> End | None:
-    """Return the end that was made of the same stop when it was matched by what it says."""
-    query = sa.select(sessions).where(
-        sessions.c.charge_point_id == stop.charge_point_id,
-        sessions.c.meter_stop == stop.meter_stop,
-        sessions.c.flags.contains([Flag.STOP_MATCHED.value]),
+async def find_given(connection: AsyncConnection, entry: QuarantineEntry) -> Session | None:
+    """Return the session to which an entry was given that says the same; None: to none so far."""
+    query = (
+        sa.select(sessions)
+        .join(quarantine, quarantine.c.session_id == sessions.c.session_id)
+        .where(
+            quarantine.c.charge_point_id == entry.charge_point_id,
+            quarantine.c.reason == entry.reason.value,
+            quarantine.c.digest == entry.digest,
+        )
     )
-    rows = (await connection.execute(query)).mappings().all()
-    ends = [end for row in rows if (end := to_session(row).end) and end.is_repeated_by(stop)]
-    return ends[0] if ends else None
+    row = (await connection.execute(query)).mappings().one_or_none()
+    return to_session(row) if row else None
 
 
 async def store_end(

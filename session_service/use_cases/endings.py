@@ -12,6 +12,7 @@ from session_service.ports import ChargePoints, EndingStore
 
 log = structlog.get_logger()
 
+_FIRST = uuid.UUID(int=0)
 _MOST = 200
 _FOLLOWED_FOR = timedelta(days=30)
 
@@ -40,7 +41,7 @@ class Endings:
         """
         await self._follow()
         before = self._clock.now() - min(self._patience.after_boot, self._patience.silence)
-        after = uuid.UUID(int=0)
+        after = _FIRST
         while quiet := await self._store.quiet(before, after, _MOST):
             sightings = await self._charge_points.sightings({it.charge_point_id for it in quiet})
             now = self._clock.now()
@@ -52,6 +53,9 @@ class Endings:
             after = quiet[-1].session_id
 
     async def _follow(self) -> None:
-        since = self._clock.now() - _FOLLOWED_FOR
-        for session_id in await self._store.outlived(since, _MOST):
-            await self._store.follow(session_id)
+        """Go through all of them: some have readings that tell no register, and cannot follow."""
+        since, after = self._clock.now() - _FOLLOWED_FOR, _FIRST
+        while outlived := await self._store.outlived(since, after, _MOST):
+            for session_id in outlived:
+                await self._store.follow(session_id)
+            after = outlived[-1]

@@ -36,6 +36,8 @@ class FakeChargePoints:
     async def _get(
         self, request: pb.GetChargePointRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ChargePoint:
+        if request.name == "chargePoints/-":
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "This is no charge point.")
         if request.name not in self._charge_points:
             await context.abort(grpc.StatusCode.NOT_FOUND, "There is no such charge point.")
         return self._charge_points[request.name]

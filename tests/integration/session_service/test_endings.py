@@ -11,6 +11,7 @@ import pytest
 
 from csms.ocpp.v16 import types_pb2
 from csms.v1 import session_service_pb2 as pb
+from session_service.use_cases import endings
 from tests.fakes.charge_points import FakeChargePoints, serving_charge_points
 from tests.integration.session_service.conftest import Platform, at, energy, session_gateway
 from tests.support.errors import failure
@@ -219,3 +220,54 @@ async def test_sessions_are_given_up_once_by_two_replicas(
         for start in starts:
             session = await ended(platform, start.transaction_id)
             assert list(session.flags) == ["STOP_MISSING_SILENCE"]
+
+
+async def test_session_that_is_heard_after_a_boot_goes_on_though_its_clock_was_set_back(
+    database_url: str, auth_address: str
+) -> None:
+    charge_points = FakeChargePoints()
+    async with impatient(database_url, auth_address, charge_points, boot_silence_s=0.2) as platform:
+        running = (await platform.gateway.start()).transaction_id
+        await platform.gateway.meter(energy(90_000, "1100"), transaction_id=running)
+        charge_points.booted("CP-1", datetime.now(UTC))
+        await platform.gateway.meter(energy(3600, "1200"), transaction_id=running)
+        silent = (await platform.gateway.start("CP-2")).transaction_id
+        charge_points.booted("CP-2", datetime.now(UTC))
+        await ended(platform, silent)
+        assert (await platform.session(running)).state == pb.Session.STATE_ACTIVE
+
+
+async def test_ends_that_cannot_follow_do_not_hold_up_others(
+    database_url: str, auth_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "_MOST", 1)
+    charge_points = FakeChargePoints()
+    async with impatient(
+        database_url, auth_address, charge_points, session_silence_s=0.2
+    ) as platform:
+        started = []
+        for charge_point_id, value in (("CP-1", "no number"), ("CP-2", "1800")):
+            transaction_id = (await platform.gateway.start(charge_point_id)).transaction_id
+            started.append(transaction_id)
+            await ended(platform, transaction_id)
+            await platform.gateway.meter(
+                energy(900, value), charge_point_id=charge_point_id, transaction_id=transaction_id
+            )
+
+        async def has_followed() -> bool:
+            return (await platform.session(started[1])).energy_wh == 800
+
+        await eventually(has_followed)
+        assert (await platform.session(started[0])).energy_wh == 0
+
+
+async def test_charge_point_that_device_service_cannot_know_holds_up_no_others(
+    database_url: str, auth_address: str
+) -> None:
+    charge_points = FakeChargePoints()
+    async with impatient(
+        database_url, auth_address, charge_points, session_silence_s=0.2
+    ) as platform:
+        for charge_point_id in ("-", "CP-1"):
+            started = (await platform.gateway.start(charge_point_id)).transaction_id
+            assert list((await ended(platform, started)).flags) == ["STOP_MISSING_SILENCE"]

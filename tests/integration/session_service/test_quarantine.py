@@ -1,12 +1,15 @@
 """Stops that come before their start or name no transaction; operators resolve the rest."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import grpc
+import psycopg
 import pytest
 
 from csms.ocpp.v16 import types_pb2
 from csms.v1 import session_service_pb2 as pb
+from servicekit.timestamps import to_timestamp
 from tests.integration.session_service.conftest import Platform, at, energy, stop_request
 from tests.support.errors import failure
 
@@ -43,6 +46,16 @@ async def test_stop_waits_for_a_start_that_comes_later(platform: Platform) -> No
     assert await platform.the_session() == session
 
 
+async def test_start_does_not_wait_for_an_operator_who_resolves_a_stop(
+    platform: Platform, database_url: str
+) -> None:
+    await platform.gateway.stop(4711)
+    with psycopg.connect(database_url) as operator:
+        operator.execute("SELECT FROM session.orphan_stops FOR UPDATE")
+        assert (await platform.gateway.start()).transaction_id > 0
+    assert (await platform.the_session()).state == pb.Session.STATE_ACTIVE
+
+
 async def test_stop_waits_only_for_what_it_fits(platform: Platform) -> None:
     await platform.gateway.stop(4711, id_tag="CARD-1")
     for values in (
@@ -56,6 +69,15 @@ async def test_stop_waits_only_for_what_it_fits(platform: Platform) -> None:
         assert session.state == pb.Session.STATE_ACTIVE, values
     (entry,) = await platform.quarantined(state=OPEN)
     assert entry.action == "StopTransaction"
+
+
+async def test_start_that_happens_now_has_no_stop_though_a_clock_was_ahead(
+    platform: Platform,
+) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    await platform.gateway.stop(4711, timestamp=to_timestamp(tomorrow))
+    await platform.gateway.start(timestamp=to_timestamp(datetime.now(UTC)))
+    assert (await platform.the_session()).state == pb.Session.STATE_ACTIVE
 
 
 async def test_earliest_of_several_stops_is_that_of_the_start(platform: Platform) -> None:
@@ -84,7 +106,34 @@ async def test_stop_that_names_no_transaction_ends_the_only_one_that_it_fits(
         await platform.gateway.stop(transaction_id, id_tag="CARD-1")
     session = await platform.session(started)
     assert (session.energy_wh, list(session.flags)) == (4000, ["STOP_MATCHED"])
-    assert await platform.quarantined() == []
+    (entry,) = await platform.quarantined()
+    assert (entry.state, entry.session) == (RESOLVED, session.name)
+
+
+async def test_stop_that_waits_ends_nothing_when_it_is_repeated(platform: Platform) -> None:
+    await platform.gateway.start()
+    other = (await platform.gateway.start(connector_id=2)).transaction_id
+    await platform.gateway.stop(0)
+    await platform.gateway.stop(other)
+    await platform.gateway.stop(0)  # now there is only one that it fits
+    assert len(await platform.all_sessions(state=pb.Session.STATE_ACTIVE)) == 1
+    assert [it.state for it in await platform.quarantined()] == [OPEN]
+
+
+async def test_matched_stop_is_kept_when_the_true_one_takes_its_place(platform: Platform) -> None:
+    transaction_id = (await platform.gateway.start()).transaction_id
+    await platform.gateway.stop(0, meter_stop=4000)
+    await platform.gateway.stop(transaction_id)
+    (entry,) = await platform.quarantined()
+    assert '"meterStop":4000' in entry.raw_text
+
+
+async def test_repeat_of_a_matched_stop_is_answered_as_the_first(platform: Platform) -> None:
+    await platform.tag()
+    await platform.gateway.start()
+    first = await platform.gateway.stop(0, id_tag="CARD-1")
+    await platform.block("CARD-1")
+    assert await platform.gateway.stop(0, id_tag="CARD-1") == first
 
 
 async def test_stop_that_fits_two_sessions_or_names_a_strange_one_waits(platform: Platform) -> None:

@@ -68,3 +68,19 @@ async def test_register_that_dips_or_is_reset_is_marked_and_not_believed(
     assert session.meter_summary.metered_energy_wh == 2070
     below = ["METER_STOP_BELOW_START", "METER_STOP_BELOW_READING"]
     assert list(session.flags) == [*below, "METER_DIP", "METER_RESET"]
+
+
+async def test_numbers_of_any_size_do_not_keep_a_session_from_being_read_or_ended(
+    platform: Platform,
+) -> None:
+    started = (await platform.gateway.start()).transaction_id
+    await platform.gateway.meter(
+        energy(600, "-1e25"),
+        energy(700, "-5e24"),
+        energy(800, "1e25", measurand=POWER),
+        transaction_id=started,
+    )
+    assert (await platform.session(started)).meter_summary.peak_power_w == 2**63 - 1
+    assert (await platform.gateway.start(timestamp=at(7200))).transaction_id
+    session = await platform.session(started)
+    assert (session.stop_source, session.meter_stop_wh) == (pb.Session.SOURCE_INFERRED, 1000)

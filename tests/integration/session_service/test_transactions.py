@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 import auth_service.wiring
 from csms.ocpp.v16 import core_pb2, types_pb2
 from csms.v1 import session_service_pb2 as pb
@@ -21,6 +23,7 @@ BLOCKED = types_pb2.AUTHORIZATION_STATUS_BLOCKED
 CONCURRENT_TX = types_pb2.AUTHORIZATION_STATUS_CONCURRENT_TX
 StartResponse = core_pb2.StartTransactionResponse
 INVALID = types_pb2.AUTHORIZATION_STATUS_INVALID
+MOST = 2**63 - 1
 
 
 async def test_session_is_visible_at_once_when_the_start_is_answered(platform: Platform) -> None:
@@ -346,3 +349,17 @@ async def test_start_that_cannot_be_checked_in_time_is_refused(database_url: str
         answer = await platform.gateway.exchange("CP-1", start_request())
         assert answer.error.message == "The id tag cannot be checked now; try again."
         assert await platform.all_sessions() == []
+
+
+@pytest.mark.parametrize(
+    ("meter_start", "meter_stop"), [(0, MOST), (-MOST - 1, MOST), (MOST, -MOST - 1)]
+)
+async def test_registers_of_any_size_are_stored_and_answered(
+    platform: Platform, meter_start: int, meter_stop: int
+) -> None:
+    started = (await platform.gateway.start(meter_start=meter_start)).transaction_id
+    await platform.gateway.stop(started, meter_stop=meter_stop, timestamp=at(0.000001))
+    session = await platform.session(started)
+    assert (session.meter_start_wh, session.meter_stop_wh) == (meter_start, meter_stop)
+    energy_wh = min(MOST, max(0, meter_stop - meter_start))
+    assert (session.energy_wh, session.average_power_w) == (energy_wh, energy_wh)

@@ -11,9 +11,9 @@ from session_service.domain.flags import Flag
 from session_service.domain.meter_values import MeterValue, sample_layout
 from session_service.domain.registers import (
     RegisterReading,
-    energy_register,
     power_w,
     read_registers,
+    registers,
     state_of_charge,
 )
 
@@ -134,7 +134,8 @@ BEGIN = {"value": "1000", "context": "Transaction.Begin"}
     ],
 )
 def test_energy_register_of_a_meter_value(samples: list[dict[str, str]], found: str | None) -> None:
-    assert energy_register(meter_value(*samples)) == (Decimal(found) if found else None)
+    told = [wh for _, wh in registers([meter_value(*samples)])]
+    assert told == ([Decimal(found)] if found else [])
 
 
 def test_power_is_the_total_or_the_sum_of_phases_in_watts() -> None:

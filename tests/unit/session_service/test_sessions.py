@@ -97,7 +97,7 @@ def test_stop_without_a_time_ends_when_it_was_received() -> None:
 
 
 def test_flags_of_start_and_stop_add_up_without_repeats() -> None:
-    receipt = Receipt(NOON, ("member_defaulted",), "[]")
+    receipt = Receipt(NOON, ("fractional_register_rounded",), "[]")
     assert a_start(0, receipt=receipt).flags == ("START_REPAIRED", "METER_REPAIRED")
     session = a_session(flags=("START_REPAIRED", "METER_REPAIRED"))
     assert session.stopped(a_stop(receipt=receipt)).flags == (
@@ -105,6 +105,11 @@ def test_flags_of_start_and_stop_add_up_without_repeats() -> None:
         "METER_REPAIRED",
         "STOP_REPAIRED",
     )
+
+
+def test_missing_tag_or_transaction_is_no_doubt_about_the_register() -> None:
+    receipt = Receipt(NOON, ("member_defaulted",), "[]")
+    assert a_start(0, receipt=receipt).flags == ("START_REPAIRED",)
 
 
 def test_empty_lists_are_no_doubt() -> None:
