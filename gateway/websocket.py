@@ -104,9 +104,9 @@ class WebSocket(asyncio.Protocol):
 
     @property
     def remote_address(self) -> str:
-        """host:port of the peer."""
-        host, port = self._transport.get_extra_info("peername")[:2]
-        return f"{host}:{port}"
+        """host:port of the peer; empty when it had gone before anybody asked."""
+        peer = self._transport.get_extra_info("peername")
+        return f"{peer[0]}:{peer[1]}" if peer else ""
 
     # What a server does with it
 

@@ -27,10 +27,14 @@ class Transport(asyncio.Transport):
     """Keeps what is written; is read until paused."""
 
     def __init__(self) -> None:
-        super().__init__({"peername": ("10.0.0.1", 4711)})
+        super().__init__()
+        self.peer: tuple[str, int] | None = ("10.0.0.1", 4711)
         self.written = bytearray()
         self.reads = True
         self.ended = self.aborted = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.peer if name == "peername" else default
 
     def write(self, data: Any) -> None:
         self.written += data
@@ -294,6 +298,14 @@ async def test_peer_that_does_not_answer_a_close_is_dropped(short_times: None) -
     peer.send(text("crossed"))
     assert (close_code(peer), peer.messages) == (1001, ["crossed"])
     await until(lambda: peer.transport.aborted)
+
+
+async def test_peer_that_has_gone_has_no_address() -> None:
+    socket, transport = WebSocket(LIMITS), Transport()
+    socket.connection_made(transport)
+    assert socket.remote_address == "10.0.0.1:4711"
+    transport.peer = None
+    assert socket.remote_address == ""
 
 
 async def test_close_before_the_verdict_refuses() -> None:
