@@ -83,7 +83,8 @@ class WebSocket(asyncio.Protocol):
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._receiver: Receiver | None = None
         self._frames: deque[Frame] = deque()
-        self._fragments: list[Frame] = []
+        self._fragments = bytearray()
+        self._kind: Opcode | None = None  # of the message that the fragments make
         self._unread = 0
         self._is_between_frames = False
         self._wants_more = True
@@ -234,7 +235,7 @@ class WebSocket(asyncio.Protocol):
             self._sort(event, data)
         self._write()
         self._hand_out()
-        whole = self._unread == 0 and not self._frames and not self._fragments
+        whole = self._unread == 0 and not self._frames and self._kind is None
         self._is_between_frames = whole and self.is_open and self._receiver is not None
 
     def _sort(self, event: Event, data: bytes) -> None:
@@ -264,11 +265,13 @@ class WebSocket(asyncio.Protocol):
             self._ended.set_result(None)
 
     def _take(self, frame: Frame) -> None:
-        self._fragments.append(frame)
+        if self._kind is None:
+            self._kind = frame.opcode
+        self._fragments += frame.data
         if frame.fin:
-            fragments, self._fragments = self._fragments, []
-            data = b"".join(fragment.data for fragment in fragments)
-            if fragments[0].opcode is Opcode.TEXT:
+            kind, data = self._kind, bytes(self._fragments)
+            self._kind, self._fragments = None, bytearray()
+            if kind is Opcode.TEXT:
                 self._take_text(data)
             elif self._receiver is not None:
                 self._receiver.received(data)

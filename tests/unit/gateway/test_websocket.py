@@ -1,6 +1,8 @@
 """A WebSocket over a transport of the test: what comes, what goes, and when it reads."""
 
 import asyncio
+import gc
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -61,13 +63,19 @@ class Transport(asyncio.Transport):
 class Peer:
     """A charge point, and the receiver of what it sends."""
 
-    def __init__(self, limits: WebSocketLimits = LIMITS, early: bytes = b"") -> None:
+    def __init__(
+        self,
+        limits: WebSocketLimits = LIMITS,
+        early: bytes = b"",
+        request: Sequence[bytes] = (REQUEST,),
+    ) -> None:
         self.messages: list[str | bytes] = []
         self.writable_calls = 0
         self.pauses_after: int | None = None
         self.transport, self.socket = Transport(), WebSocket(limits)
         self.socket.connection_made(self.transport)
-        self.socket.data_received(REQUEST + early)
+        for piece in (*request[:-1], request[-1] + early):
+            self.socket.data_received(piece)
         assert self.socket.accept("ocpp1.6")
         self.head, _, _ = bytes(self.transport.written).partition(b"\r\n\r\n")
         self.transport.written.clear()
@@ -253,6 +261,17 @@ async def test_message_of_many_fragments_is_bounded() -> None:
     peer.send(Frame(Opcode.TEXT, piece, fin=False))
     peer.send(*(Frame(Opcode.CONT, piece, fin=False) for _ in range(3)))
     assert (close_code(peer), peer.messages) == (1009, [])
+
+
+async def test_fragments_without_a_byte_take_no_memory() -> None:
+    peer = Peer()
+    peer.send(Frame(Opcode.TEXT, b"a", fin=False))
+    empty = Frame(Opcode.CONT, b"", fin=False).serialize(mask=True)
+    for _ in range(100):
+        peer.socket.data_received(empty * 10)
+    assert sum(isinstance(item, Frame) for item in gc.get_objects()) < 100
+    peer.send(Frame(Opcode.CONT, b"b"))
+    assert peer.messages == ["ab"]
 
 
 async def test_unmasked_frame_is_refused() -> None:
