@@ -90,7 +90,7 @@ class WebSocket(asyncio.Protocol):
         self._wants_more = True
         self.is_open = False
         self.is_writable = True
-        self._is_closing = self._is_lost = self._is_handing_out = False
+        self._is_made = self._is_closing = self._is_lost = self._is_handing_out = False
         self._ping_data = b""
 
     @property
@@ -187,6 +187,8 @@ class WebSocket(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(_WRITE_LIMIT_BYTES)
         self._timer = self._loop.call_later(_OPEN_TIMEOUT_S, self._transport.abort)
+        self._is_made = True
+        self._write()  # it may have been closed already
 
     def data_received(self, data: bytes) -> None:
         """Read bytes (asyncio)."""
@@ -320,7 +322,7 @@ class WebSocket(asyncio.Protocol):
 
     def _regulate(self) -> None:
         """Read from the transport or not, as things are now."""
-        if self._is_lost or self._transport.is_closing():
+        if not self._is_made or self._is_lost or self._transport.is_closing():
             return
         judged = not self._request.done() or self._receiver is not None or self._is_closing
         if self._flows and judged:
@@ -330,6 +332,8 @@ class WebSocket(asyncio.Protocol):
 
     def _write(self) -> None:
         """Send what the protocol has to send; a peer that should close then has little time."""
+        if not self._is_made:
+            return
         for data in self._protocol.data_to_send():
             if data:
                 self._transport.write(data)

@@ -336,6 +336,18 @@ async def test_close_before_the_verdict_refuses() -> None:
     assert not socket.accept("ocpp1.6")
 
 
+async def test_close_before_the_transport_is_there_refuses() -> None:
+    socket, transport = WebSocket(LIMITS), Transport()
+    socket.close(1001, "gateway stops")
+    socket.connection_made(transport)
+    socket.data_received(REQUEST)
+    assert transport.written.startswith(b"HTTP/1.1 503 ")
+    assert transport.ended
+    socket.connection_lost(None)
+    assert await socket.request() is None
+    await socket.wait_ended()
+
+
 def a_frame_in_a_frame() -> tuple[bytes, bytes]:
     """Return the head of a binary frame, and its payload, which looks like a frame of its own."""
     payload = text("inner").serialize(mask=True)
