@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import http
 import logging
+import math
 import os
 from collections import deque
 from collections.abc import Callable
@@ -85,7 +86,7 @@ class WebSocket(asyncio.Protocol):
         self._frames: deque[Frame] = deque()
         self._fragments = bytearray()
         self._kind: Opcode | None = None  # of the message that the fragments make
-        self._unread = 0
+        self._unread = 0.0  # bytes that belong to a frame which is not whole
         self._is_between_frames = False
         self._wants_more = True
         self.is_open = False
@@ -243,7 +244,7 @@ class WebSocket(asyncio.Protocol):
     def _sort(self, event: Event, data: bytes) -> None:
         if isinstance(event, Request):
             # Reading pauses until the answer. Who speaks before it never gets the short way.
-            self._unread = 0 if data.endswith(b"\r\n\r\n") else -1
+            self._unread = 0 if data.endswith(b"\r\n\r\n") else math.inf
             self._request.set_result(event)
             self._regulate()
         elif isinstance(event, Frame):

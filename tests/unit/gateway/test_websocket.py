@@ -369,3 +369,12 @@ async def test_frame_that_begins_before_the_verdict_is_read_to_its_end() -> None
     peer.socket.data_received(payload)
     peer.send(text("later"))
     assert peer.messages == [payload, "later"]
+
+
+async def test_end_of_the_request_that_comes_alone_spoils_no_frame() -> None:
+    """The rest of the frame looks like a frame of its own: a text without a character."""
+    rest = bytes((0x81, 0x80, 0, 0, 0, ord("A") ^ 0x80))
+    peer = Peer(request=(REQUEST[:-1], REQUEST[-1:]))
+    peer.socket.data_received(b"\x82")
+    peer.socket.data_received(rest)
+    assert peer.messages == [b"A"]
