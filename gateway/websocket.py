@@ -44,7 +44,8 @@ class WebSocketLimits:
     Attributes:
         max_message_bytes: The largest message; a larger one closes the socket (1009).
         ping_interval_s: Seconds until a ping is sent, and from its pong to the next.
-        ping_timeout_s: Seconds without its pong after which the socket is closed (1011).
+        ping_timeout_s: Seconds without its pong after which the socket is closed (1011); it is
+            asked again when it was not read all the while.
     """
 
     max_message_bytes: int
@@ -89,6 +90,7 @@ class WebSocket(asyncio.Protocol):
         self._unread = 0.0  # bytes that belong to a frame which is not whole
         self._is_between_frames = False
         self._wants_more = True
+        self._was_held_back = False
         self.is_open = False
         self.is_writable = True
         self._is_made = self._is_closing = self._is_lost = self._is_handing_out = False
@@ -159,7 +161,7 @@ class WebSocket(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Let no more messages come."""
-        self._wants_more = False
+        self._wants_more, self._was_held_back = False, True
         self._regulate()
 
     def resume_reading(self) -> None:
@@ -297,6 +299,7 @@ class WebSocket(asyncio.Protocol):
     # Pings
 
     def _ping(self) -> None:
+        self._was_held_back = not self._wants_more
         self._ping_data = os.urandom(4)
         self._protocol.send_ping(self._ping_data)
         self._write()
@@ -308,7 +311,11 @@ class WebSocket(asyncio.Protocol):
             self._set_timer(self._limits.ping_interval_s, self._ping)
 
     def _miss_pong(self) -> None:
-        self._fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+        """Close, unless the pong may stand behind what was not read for a while."""
+        if self._was_held_back:
+            self._ping()
+        else:
+            self._fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
 
     # The transport
 

@@ -300,6 +300,17 @@ async def test_missing_pong_closes_the_socket() -> None:
     assert close_code(peer) == 1011
 
 
+async def test_pong_that_was_not_read_is_not_missing() -> None:
+    """A peer that is held back may have sent it long ago."""
+    peer = Peer(WebSocketLimits(1000, ping_interval_s=0.01, ping_timeout_s=0.05))
+    peer.socket.pause_reading()
+    await until(lambda: len(peer.frames()) == 3)
+    assert {frame.opcode for frame in peer.frames()} == {Opcode.PING}
+    peer.socket.resume_reading()
+    await until(lambda: not peer.socket.is_open)
+    assert close_code(peer) == 1011
+
+
 async def test_peer_that_never_asks_is_dropped(short_times: None) -> None:
     socket, transport = WebSocket(LIMITS), Transport()
     socket.connection_made(transport)
