@@ -10,7 +10,7 @@ _AUTHORIZATION_KEY: Final = (
     "authorizationkey"  # the Basic password (OCPP 1.6 security white paper, 4.1)
 )
 _PASSWORD_IN_URL: Final = re.compile(r'(:(?:\\?/){2}[^\s"/@:]*:)[^\s"@]+(?=@)')
-_AFTER_KEY: Final = re.compile(rf"({_AUTHORIZATION_KEY}).*", re.IGNORECASE | re.DOTALL)
+_FROM_PAYLOAD: Final = re.compile(rf"(\{{|{_AUTHORIZATION_KEY}).*", re.IGNORECASE | re.DOTALL)
 
 
 def mask(text: str, action: str = "") -> str:
@@ -31,7 +31,7 @@ def mask(text: str, action: str = "") -> str:
     try:
         return orjson.dumps(_without_secrets(orjson.loads(text))).decode()
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        return _AFTER_KEY.sub(rf"\1{MASK}", text)  # no JSON: nothing after it can be trusted
+        return _FROM_PAYLOAD.sub(rf"\1{MASK}", text)  # no JSON: the secret may stand anywhere
 
 
 def _without_secrets(value: Any) -> Any:
@@ -39,7 +39,13 @@ def _without_secrets(value: Any) -> Any:
         return [_without_secrets(item) for item in value]
     if not isinstance(value, dict):
         return value
-    masked = {key: _without_secrets(item) for key, item in value.items()}
-    if str(masked.get("key", "")).strip().lower() == _AUTHORIZATION_KEY and "value" in masked:
-        masked["value"] = MASK
-    return masked
+    names_key = any(_is_secret(name, item) for name, item in value.items())
+    return {
+        name: MASK if names_key and name.lower() == "value" else _without_secrets(item)
+        for name, item in value.items()
+    }
+
+
+def _is_secret(name: str, item: Any) -> bool:
+    """Tell whether a member names the secret; chargers write members' names in any case."""
+    return name.lower() == "key" and str(item).strip().lower() == _AUTHORIZATION_KEY

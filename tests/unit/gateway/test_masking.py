@@ -21,6 +21,10 @@ SECRET = "0123456789abcdef"
             [3, "1", {"configurationKey": [{"key": "AuthorizationKey", "value": [SECRET]}]}]
         ),
         '[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"' + SECRET,
+        json.dumps([3, "1", {"ConfigurationKey": [{"Key": "AuthorizationKey", "Value": SECRET}]}]),
+        json.dumps([3, "1", {"configurationKey": [{"value": SECRET, "key": "AuthorizationKey"}]}])
+        + "\0",
+        f"AuthorizationKey={SECRET}",
         json.dumps([2, "1", "UpdateFirmware", {"location": f"ftp://user:{SECRET}@host/file"}]),
         '[2,"1","GetDiagnostics",{"location":"ftp:\\/\\/user:' + SECRET + '@host\\/"}]',
         json.dumps([2, "1", "GetLog", {"remoteLocation": f"https://:{SECRET}@host/a?b=c"}]),
