@@ -9,7 +9,8 @@ MASK: Final = "***"
 _AUTHORIZATION_KEY: Final = (
     "authorizationkey"  # the Basic password (OCPP 1.6 security white paper, 4.1)
 )
-_PASSWORD_IN_URL: Final = re.compile(r'(:(?:\\?/){2}[^\s"/@:]*:)[^\s"@]+(?=@)')
+_PASSWORD: Final = re.compile(r"(:(?:\\?/){2}[^/:]*:).+")  # in what stands before an @
+_BETWEEN_WORDS: Final = re.compile(r'([\s"])')
 _FROM_PAYLOAD: Final = re.compile(rf"(\{{|{_AUTHORIZATION_KEY}).*", re.IGNORECASE | re.DOTALL)
 
 
@@ -25,13 +26,28 @@ def mask(text: str, action: str = "") -> str:
     """
     if action == "DataTransfer":
         return text
-    text = _PASSWORD_IN_URL.sub(rf"\1{MASK}", text)
+    text = _without_passwords(text)
     if _AUTHORIZATION_KEY not in text.lower():
         return text
     try:
         return orjson.dumps(_without_secrets(orjson.loads(text))).decode()
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return _FROM_PAYLOAD.sub(rf"\1{MASK}", text)  # no JSON: the secret may stand anywhere
+
+
+def _without_passwords(text: str) -> str:
+    """Return a text without what stands between `://user:` and `@`.
+
+    It is cut at each `@` first: a search through the whole would take the square of the length of
+    a text that was made for it, and nobody else is served meanwhile.
+    """
+    *before, rest = text.split("@")
+    return "@".join([*map(_without_password, before), rest])
+
+
+def _without_password(text: str) -> str:
+    *before, url = _BETWEEN_WORDS.split(text)
+    return "".join([*before, _PASSWORD.sub(rf"\1{MASK}", url)])
 
 
 def _without_secrets(value: Any) -> Any:
