@@ -262,6 +262,16 @@ async def test_superseded_socket_is_served_and_ends_by_itself() -> None:
         assert (await ask(newer, authorize("2")))[0] == 3
 
 
+async def test_superseded_socket_that_counts_again_stays() -> None:
+    async with installed(superseded_grace_s=1) as gateway:
+        older, other = await gateway.charge_point(), await gateway.charge_point("/ocpp/CP-2")
+        await (await gateway.charge_point()).close()
+        await gateway.link.attached(count=3)  # the older one again
+        await gateway.charge_point("/ocpp/CP-2")  # which is let go later than the older one was
+        assert await closed_with(other) == 1000
+        assert (await ask(older, authorize("1")))[0] == 3
+
+
 async def closed_with(socket: ClientConnection) -> int | None:
     with pytest.raises(ConnectionClosed) as closed:
         await answer(socket)
