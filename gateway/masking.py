@@ -31,8 +31,9 @@ def mask(text: str, action: str = "") -> str:
         return text
     try:
         return orjson.dumps(_without_secrets(orjson.loads(text))).decode()
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        return _FROM_PAYLOAD.sub(rf"\1{MASK}", text)  # no JSON: the secret may stand anywhere
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):
+        # No JSON, or nested beyond reason: the secret may stand anywhere.
+        return _FROM_PAYLOAD.sub(rf"\1{MASK}", text)
 
 
 def _without_passwords(text: str) -> str:

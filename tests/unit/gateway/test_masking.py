@@ -25,6 +25,7 @@ SECRET = "0123456789abcdef"
         json.dumps([3, "1", {"configurationKey": [{"value": SECRET, "key": "AuthorizationKey"}]}])
         + "\0",
         f"AuthorizationKey={SECRET}",
+        "[" * 900 + json.dumps({"key": "AuthorizationKey", "value": SECRET}) + "]" * 900,
         json.dumps([2, "1", "UpdateFirmware", {"location": f"ftp://user:{SECRET}@host/file"}]),
         '[2,"1","GetDiagnostics",{"location":"ftp:\\/\\/user:' + SECRET + '@host\\/"}]',
         json.dumps([2, "1", "GetLog", {"remoteLocation": f"https://:{SECRET}@host/a?b=c"}]),
