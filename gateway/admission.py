@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import grpc
 import structlog
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 _ASK_TIMEOUT_S = 8.0
 _MAX_REMEMBERED = 50_000
 _MAX_REPORTS = 200
+_MAX_SUBPROTOCOLS = 20
+_MAX_SUBPROTOCOL = 50
 
 
 class AdmissionUnavailable(Exception):
@@ -106,6 +109,10 @@ class Admission:
 
 
 def offered(headers: Sequence[str]) -> tuple[str, ...]:
-    """Return the subprotocols in the headers `Sec-WebSocket-Protocol` (RFC 6455, 11.3.4)."""
+    """Return the subprotocols in the headers `Sec-WebSocket-Protocol` (RFC 6455, 11.3.4).
+
+    No more than a charge point has any use for: they are remembered with each admission.
+    """
     names = (name.strip() for header in headers for name in header.split(","))
-    return tuple(name for name in names if name)
+    of_use = (name for name in names if 0 < len(name) <= _MAX_SUBPROTOCOL)
+    return tuple(islice(of_use, _MAX_SUBPROTOCOLS))

@@ -101,8 +101,7 @@ class ChargePointSocket:
             await self._socket.wait_ended()
         finally:
             self._deliveries.lose_all()
-            if self._grace is not None:
-                self._grace.cancel()
+            self.stay()
 
     async def settle(self) -> None:
         """Return when all that was received is answered by the services."""
@@ -122,6 +121,12 @@ class ChargePointSocket:
         self._grace = loop.call_later(
             self._limits.superseded_grace_s, self._socket.close, _SUPERSEDED, "superseded"
         )
+
+    def stay(self) -> None:
+        """Do not close by itself: this is the charge point's newest connection again."""
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
 
     @property
     def close_code(self) -> int:

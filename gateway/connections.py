@@ -25,6 +25,9 @@ class Socket(Protocol):
     def end_after_grace(self) -> None:
         """End by itself after a while: a newer connection has taken its place."""
 
+    def stay(self) -> None:
+        """Do not end by itself after all: the newer connection has ended first."""
+
     async def deliver(
         self, command: DeliverCommand, on_sent: Callable[[datetime], None]
     ) -> CommandResult:
@@ -91,7 +94,10 @@ class Connections:
         if not remaining:
             del self._open[connection.charge_point_id]
             return None
-        return remaining[-1] if was_newest else None
+        if not was_newest:
+            return None
+        remaining[-1].socket.stay()
+        return remaining[-1]
 
     def newest(self, charge_point_id: str) -> Connection | None:
         """Return the connection of a charge point that commands go to."""

@@ -23,6 +23,8 @@ log = structlog.get_logger()
 _BACKLOG = 4096
 """Connections that may wait to be accepted: a whole fleet comes back in one moment."""
 _GOING_AWAY = 1001
+_LAST_ANSWERS_S = 3.0
+"""How long a stop waits; a socket that does not close is cut sooner (`gateway/websocket.py`)."""
 
 
 class ChargePointServer:
@@ -75,9 +77,18 @@ class ChargePointServer:
             server.close()
             for websocket in self._serving.values():
                 websocket.close(_GOING_AWAY, "gateway stops")
-            if self._serving:
-                await asyncio.wait(self._serving)
+            await self._settle()
             log.info("gateway_stopped")
+
+    async def _settle(self) -> None:
+        """Wait until what was received is answered by the services, as long as a stop may take."""
+        if self._serving:
+            _, left = await asyncio.wait(self._serving, timeout=_LAST_ANSWERS_S)
+            if left:  # nobody was told that it is stored: the charge points send it again
+                log.warning("calls_not_answered", connections=len(left))
+                for task in left:
+                    task.cancel()
+                await asyncio.wait(left)
 
     def _accept(self) -> WebSocket:
         """Begin with a connection; what it needs for as long as it lives is one task."""
@@ -100,10 +111,8 @@ class ChargePointServer:
     async def _serve_admitted(self, websocket: WebSocket, opened: Opened) -> None:
         with self._journal.tape(opened.charge_point_id) as tape:
             socket = self._socket(websocket, opened, tape)
-            try:
-                await self._serve_attached(Connection(opened, socket), socket)
-            finally:
-                await socket.settle()
+            await self._serve_attached(Connection(opened, socket), socket)
+            await socket.settle()
 
     async def _serve_attached(self, connection: Connection, socket: ChargePointSocket) -> None:
         opened = connection.opened

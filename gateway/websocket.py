@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import http
 import logging
+import math
 import os
 from collections import deque
 from collections.abc import Callable
@@ -43,7 +44,8 @@ class WebSocketLimits:
     Attributes:
         max_message_bytes: The largest message; a larger one closes the socket (1009).
         ping_interval_s: Seconds until a ping is sent, and from its pong to the next.
-        ping_timeout_s: Seconds without its pong after which the socket is closed (1011).
+        ping_timeout_s: Seconds without its pong after which the socket is closed (1011); it is
+            asked again when it was not read all the while.
     """
 
     max_message_bytes: int
@@ -83,13 +85,15 @@ class WebSocket(asyncio.Protocol):
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._receiver: Receiver | None = None
         self._frames: deque[Frame] = deque()
-        self._fragments: list[Frame] = []
-        self._unread = 0
+        self._fragments = bytearray()
+        self._kind: Opcode | None = None  # of the message that the fragments make
+        self._unread = 0.0  # bytes that belong to a frame which is not whole
         self._is_between_frames = False
         self._wants_more = True
+        self._was_held_back = False
         self.is_open = False
         self.is_writable = True
-        self._is_closing = self._is_lost = self._is_handing_out = False
+        self._is_made = self._is_closing = self._is_lost = self._is_handing_out = False
         self._ping_data = b""
 
     @property
@@ -104,9 +108,9 @@ class WebSocket(asyncio.Protocol):
 
     @property
     def remote_address(self) -> str:
-        """host:port of the peer."""
-        host, port = self._transport.get_extra_info("peername")[:2]
-        return f"{host}:{port}"
+        """host:port of the peer; empty when it had gone before anybody asked."""
+        peer = self._transport.get_extra_info("peername")
+        return f"{peer[0]}:{peer[1]}" if peer else ""
 
     # What a server does with it
 
@@ -157,7 +161,7 @@ class WebSocket(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Let no more messages come."""
-        self._wants_more = False
+        self._wants_more, self._was_held_back = False, True
         self._regulate()
 
     def resume_reading(self) -> None:
@@ -186,6 +190,8 @@ class WebSocket(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(_WRITE_LIMIT_BYTES)
         self._timer = self._loop.call_later(_OPEN_TIMEOUT_S, self._transport.abort)
+        self._is_made = True
+        self._write()  # it may have been closed already
 
     def data_received(self, data: bytes) -> None:
         """Read bytes (asyncio)."""
@@ -234,13 +240,13 @@ class WebSocket(asyncio.Protocol):
             self._sort(event, data)
         self._write()
         self._hand_out()
-        whole = self._unread == 0 and not self._frames and not self._fragments
+        whole = self._unread == 0 and not self._frames and self._kind is None
         self._is_between_frames = whole and self.is_open and self._receiver is not None
 
     def _sort(self, event: Event, data: bytes) -> None:
         if isinstance(event, Request):
             # Reading pauses until the answer. Who speaks before it never gets the short way.
-            self._unread = 0 if data.endswith(b"\r\n\r\n") else -1
+            self._unread = 0 if data.endswith(b"\r\n\r\n") else math.inf
             self._request.set_result(event)
             self._regulate()
         elif isinstance(event, Frame):
@@ -264,11 +270,13 @@ class WebSocket(asyncio.Protocol):
             self._ended.set_result(None)
 
     def _take(self, frame: Frame) -> None:
-        self._fragments.append(frame)
+        if self._kind is None:
+            self._kind = frame.opcode
+        self._fragments += frame.data
         if frame.fin:
-            fragments, self._fragments = self._fragments, []
-            data = b"".join(fragment.data for fragment in fragments)
-            if fragments[0].opcode is Opcode.TEXT:
+            kind, data = self._kind, bytes(self._fragments)
+            self._kind, self._fragments = None, bytearray()
+            if kind is Opcode.TEXT:
                 self._take_text(data)
             elif self._receiver is not None:
                 self._receiver.received(data)
@@ -291,6 +299,7 @@ class WebSocket(asyncio.Protocol):
     # Pings
 
     def _ping(self) -> None:
+        self._was_held_back = not self._wants_more
         self._ping_data = os.urandom(4)
         self._protocol.send_ping(self._ping_data)
         self._write()
@@ -302,7 +311,11 @@ class WebSocket(asyncio.Protocol):
             self._set_timer(self._limits.ping_interval_s, self._ping)
 
     def _miss_pong(self) -> None:
-        self._fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+        """Close, unless the pong may stand behind what was not read for a while."""
+        if self._was_held_back:
+            self._ping()
+        else:
+            self._fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
 
     # The transport
 
@@ -317,7 +330,7 @@ class WebSocket(asyncio.Protocol):
 
     def _regulate(self) -> None:
         """Read from the transport or not, as things are now."""
-        if self._is_lost or self._transport.is_closing():
+        if not self._is_made or self._is_lost or self._transport.is_closing():
             return
         judged = not self._request.done() or self._receiver is not None or self._is_closing
         if self._flows and judged:
@@ -327,6 +340,8 @@ class WebSocket(asyncio.Protocol):
 
     def _write(self) -> None:
         """Send what the protocol has to send; a peer that should close then has little time."""
+        if not self._is_made:
+            return
         for data in self._protocol.data_to_send():
             if data:
                 self._transport.write(data)

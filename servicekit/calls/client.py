@@ -127,8 +127,7 @@ class CallClient:
         now = self._clock.now().timestamp()
         expired = [it for it, pending in self._pending.items() if pending.expire_time <= now]
         for sequence in expired:
-            done = self._pending.pop(sequence).done
-            done(DeadlineExceeded("The service did not answer in time."))
+            self._end(sequence, DeadlineExceeded("The service did not answer in time."))
         loop = asyncio.get_running_loop()
         self._sweep = loop.call_later(_SWEEP_S, self._expire) if self._pending else None
 
@@ -177,15 +176,21 @@ class CallClient:
             async for response in stream:
                 backoff.reset()
                 for answer in response.answers:
-                    self._settle(answer)
+                    self._end(answer.sequence, answer)
             self._log.info("call_stream_ended")
         except grpc.aio.AioRpcError as error:
             self._log.warning("call_stream_broken", code=error.code().name)
 
-    def _settle(self, answer: call_pb2.Answer) -> None:
-        pending = self._pending.pop(answer.sequence, None)
-        if pending is not None:
-            pending.done(answer)
+    def _end(self, sequence: int, outcome: Outcome) -> None:
+        """Tell what came of a call, unless it has ended already."""
+        pending = self._pending.pop(sequence, None)
+        if pending is None:
+            return
+        try:
+            pending.done(outcome)
+        except Exception:
+            # A caller's defect must cost neither the stream nor the deadlines of the others.
+            self._log.exception("answer_not_taken")
 
 
 def _as_item(call: call_pb2.Call) -> bytes:

@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import redis.asyncio
+
 from deploy.process import Process
 from deploy.redis import redis_server, url
+from tests.support.rest import eventually
 from tests.support.services import free_address
 
 
@@ -20,6 +23,16 @@ class Redis:
     async def start(self) -> None:
         """Start it, empty."""
         await self._process.start()
+
+    async def heard_by(self, count: int, channel: str = "csms:device:all") -> None:
+        """Return when so many listen: what is said before reaches nobody."""
+
+        async def heard() -> bool:
+            [(_, listeners)] = await client.pubsub_numsub(channel)
+            return int(listeners) == count
+
+        async with redis.asyncio.Redis.from_url(self.url, decode_responses=True) as client:
+            await eventually(heard)
 
     async def stop(self) -> None:
         """Kill it."""

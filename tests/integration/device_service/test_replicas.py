@@ -25,10 +25,12 @@ async def redis(tmp_path: Path) -> AsyncIterator[Redis]:
 
 
 async def replicas(
-    start: StartPlatform, url: str, poll_s: float = SLOW_POLL_S
+    start: StartPlatform, redis: Redis, poll_s: float = SLOW_POLL_S
 ) -> tuple[Platform, Platform]:
-    settings = {"redis_url": url, "command_poll_interval_s": poll_s}
-    return await start(**settings), await start(**settings)
+    settings = {"redis_url": redis.url, "command_poll_interval_s": poll_s}
+    both = await start(**settings), await start(**settings)
+    await redis.heard_by(2)
+    return both
 
 
 async def a_linked_charge_point(platform: Platform) -> tuple[LinkedGateway, LinkEnd]:
@@ -41,7 +43,7 @@ async def a_linked_charge_point(platform: Platform) -> tuple[LinkedGateway, Link
 async def test_command_reaches_the_replica_that_holds_the_link(
     start_platform: StartPlatform, redis: Redis
 ) -> None:
-    here, there = await replicas(start_platform, redis.url)
+    here, there = await replicas(start_platform, redis)
     _, link = await a_linked_charge_point(there)
     operator = Operator(here)
     created = await operator.create()
@@ -54,7 +56,7 @@ async def test_command_reaches_the_replica_that_holds_the_link(
 async def test_link_at_another_replica_takes_over(
     start_platform: StartPlatform, redis: Redis
 ) -> None:
-    here, there = await replicas(start_platform, redis.url)
+    here, there = await replicas(start_platform, redis)
     gateway, link = await a_linked_charge_point(there)
     again = await gateway.link(here.channel)
     assert await link.ended() is grpc.StatusCode.ABORTED
@@ -66,7 +68,7 @@ async def test_link_at_another_replica_takes_over(
 async def test_commands_go_on_after_redis_came_back_empty(
     start_platform: StartPlatform, redis: Redis
 ) -> None:
-    here, there = await replicas(start_platform, redis.url)
+    here, there = await replicas(start_platform, redis)
     _, link = await a_linked_charge_point(there)
     operator = Operator(here)
     await redis.stop()
@@ -83,7 +85,7 @@ async def test_commands_go_on_after_redis_came_back_empty(
 async def test_commands_go_on_while_redis_is_away(
     start_platform: StartPlatform, redis: Redis
 ) -> None:
-    here, there = await replicas(start_platform, redis.url, poll_s=0.2)
+    here, there = await replicas(start_platform, redis, poll_s=0.2)
     _, link = await a_linked_charge_point(there)
     await redis.stop()
     local = await Operator(there).create()
@@ -96,7 +98,7 @@ async def test_commands_go_on_while_redis_is_away(
 async def test_replaced_link_ends_though_nobody_is_told(
     start_platform: StartPlatform, redis: Redis
 ) -> None:
-    here, there = await replicas(start_platform, redis.url, poll_s=0.2)
+    here, there = await replicas(start_platform, redis, poll_s=0.2)
     await redis.stop()
     gateway, older = await a_linked_charge_point(there)
     await gateway.link(here.channel)

@@ -100,3 +100,8 @@ async def test_reports_of_refusals_are_bounded(
 
 def test_offers_are_read_from_all_headers() -> None:
     assert offered(["ocpp1.6, ocpp2.0.1", "", " , chat"]) == ("ocpp1.6", "ocpp2.0.1", "chat")
+
+
+def test_subprotocols_are_few_and_short() -> None:
+    names = [f"name-{number}" for number in range(100)]
+    assert offered(["ocpp1.6, " + "x" * 8000, ", ".join(names)]) == ("ocpp1.6", *names[:19])

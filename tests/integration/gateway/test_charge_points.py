@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from csms.ocpp.v16 import core_pb2
+from gateway import server
 from servicekit.calls.server import CallContext
 from tests.integration.gateway.harness import (
     Installation,
@@ -250,6 +251,27 @@ async def test_charge_point_that_was_heard_is_in_the_next_heartbeat(gateway: Ins
     await until(lambda: seen() == ["CP-1"])
 
 
+async def test_stop_does_not_wait_for_ever_for_what_no_service_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "_LAST_ANSWERS_S", 0.2)
+
+    async def never(_: CallContext, __: core_pb2.AuthorizeRequest) -> Any:
+        await asyncio.Event().wait()
+
+    with capture_logs() as logs:
+        async with asyncio.timeout(15), installed() as gateway:
+            gateway.auth.handlers["authorize"] = never
+            one, many = await gateway.charge_point(), await gateway.charge_point("/ocpp/CP-2")
+            await one.send(authorize("1"))
+            for number in range(100):  # so many that some are not read
+                await many.send(authorize(str(number)))
+            await until(lambda: len(gateway.auth.of("authorize")) == 2)
+            many.transport.abort()
+    [left] = [entry for entry in logs if entry["event"] == "calls_not_answered"]
+    assert left["connections"] == 2
+
+
 async def test_superseded_socket_is_served_and_ends_by_itself() -> None:
     async with installed(superseded_grace_s=1) as gateway:
         older = await gateway.charge_point()
@@ -260,6 +282,16 @@ async def test_superseded_socket_is_served_and_ends_by_itself() -> None:
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1000, "superseded")
         assert (await ask(newer, authorize("2")))[0] == 3
+
+
+async def test_superseded_socket_that_counts_again_stays() -> None:
+    async with installed(superseded_grace_s=1) as gateway:
+        older, other = await gateway.charge_point(), await gateway.charge_point("/ocpp/CP-2")
+        await (await gateway.charge_point()).close()
+        await gateway.link.attached(count=3)  # the older one again
+        await gateway.charge_point("/ocpp/CP-2")  # which is let go later than the older one was
+        assert await closed_with(other) == 1000
+        assert (await ask(older, authorize("1")))[0] == 3
 
 
 async def closed_with(socket: ClientConnection) -> int | None:

@@ -212,6 +212,35 @@ async def test_full_client_refuses_and_recovers() -> None:
         assert tag_of(await link.ask("C")) == "C"
 
 
+def cannot_take(_: Outcome) -> None:
+    raise ZeroDivisionError
+
+
+async def test_caller_that_cannot_take_its_answer_costs_the_others_nothing() -> None:
+    gate = Gate()
+    async with linked({"authorize": gate}) as link:
+        with capture_logs() as logs:
+            link.client.send(a_call("A"), cannot_take)
+            asked = link.asking("B")
+            await until(lambda: len(gate.waiting) == 2)
+            gate.let("A", "B")
+            assert tag_of(await asyncio.wait_for(asked[0], 15)) == "B"
+        assert gate.waiting == ["A", "B"], "the stream broke"
+    assert [entry["event"] for entry in logs] == ["answer_not_taken"]
+
+
+async def test_caller_that_cannot_take_its_deadline_costs_the_others_nothing() -> None:
+    async with linked({"authorize": Gate()}) as link:
+        with capture_logs() as logs:
+            link.client.send(a_call("A", 0.1), cannot_take)
+            for tag in "BC":
+                with pytest.raises(DeadlineExceeded):
+                    await asyncio.wait_for(link.ask(tag, within_s=0.1), 15)
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == [
+        "answer_not_taken"
+    ]
+
+
 async def test_drain_answers_what_was_read_and_takes_no_more() -> None:
     gate = Gate()
     async with linked({"authorize": gate}) as link:

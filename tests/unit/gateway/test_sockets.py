@@ -13,9 +13,14 @@ from gateway.rate_limit import RateLimit
 class Socket:
     def __init__(self) -> None:
         self.told = 0
+        self.stays = True
 
     def end_after_grace(self) -> None:
         self.told += 1
+        self.stays = False
+
+    def stay(self) -> None:
+        self.stays = True
 
     async def deliver(
         self, command: DeliverCommand, on_sent: Callable[[datetime], None]
@@ -32,6 +37,11 @@ def a_connection(number: int, charge_point: str = "CP-1") -> Connection:
 def told(connection: Connection) -> int:
     assert isinstance(connection.socket, Socket)
     return connection.socket.told
+
+
+def stays(connection: Connection) -> bool:
+    assert isinstance(connection.socket, Socket)
+    return connection.socket.stays
 
 
 def test_newest_connection_is_the_charge_point() -> None:
@@ -58,8 +68,10 @@ def test_older_connection_counts_again_when_the_newest_ends() -> None:
     connections, older, newer = Connections(10), a_connection(1), a_connection(2)
     connections.opened(older)
     connections.opened(newer)
+    assert not stays(older)
     assert connections.closed(newer) is older
     assert connections.newest("CP-1") is older
+    assert stays(older)
     assert connections.closed(older) is None
 
 

@@ -1,6 +1,8 @@
 """A WebSocket over a transport of the test: what comes, what goes, and when it reads."""
 
 import asyncio
+import gc
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -27,10 +29,14 @@ class Transport(asyncio.Transport):
     """Keeps what is written; is read until paused."""
 
     def __init__(self) -> None:
-        super().__init__({"peername": ("10.0.0.1", 4711)})
+        super().__init__()
+        self.peer: tuple[str, int] | None = ("10.0.0.1", 4711)
         self.written = bytearray()
         self.reads = True
         self.ended = self.aborted = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.peer if name == "peername" else default
 
     def write(self, data: Any) -> None:
         self.written += data
@@ -57,13 +63,19 @@ class Transport(asyncio.Transport):
 class Peer:
     """A charge point, and the receiver of what it sends."""
 
-    def __init__(self, limits: WebSocketLimits = LIMITS, early: bytes = b"") -> None:
+    def __init__(
+        self,
+        limits: WebSocketLimits = LIMITS,
+        early: bytes = b"",
+        request: Sequence[bytes] = (REQUEST,),
+    ) -> None:
         self.messages: list[str | bytes] = []
         self.writable_calls = 0
         self.pauses_after: int | None = None
         self.transport, self.socket = Transport(), WebSocket(limits)
         self.socket.connection_made(self.transport)
-        self.socket.data_received(REQUEST + early)
+        for piece in (*request[:-1], request[-1] + early):
+            self.socket.data_received(piece)
         assert self.socket.accept("ocpp1.6")
         self.head, _, _ = bytes(self.transport.written).partition(b"\r\n\r\n")
         self.transport.written.clear()
@@ -251,6 +263,17 @@ async def test_message_of_many_fragments_is_bounded() -> None:
     assert (close_code(peer), peer.messages) == (1009, [])
 
 
+async def test_fragments_without_a_byte_take_no_memory() -> None:
+    peer = Peer()
+    peer.send(Frame(Opcode.TEXT, b"a", fin=False))
+    empty = Frame(Opcode.CONT, b"", fin=False).serialize(mask=True)
+    for _ in range(100):
+        peer.socket.data_received(empty * 10)
+    assert sum(isinstance(item, Frame) for item in gc.get_objects()) < 100
+    peer.send(Frame(Opcode.CONT, b"b"))
+    assert peer.messages == ["ab"]
+
+
 async def test_unmasked_frame_is_refused() -> None:
     peer = Peer()
     peer.socket.data_received(text("plain").serialize(mask=False))
@@ -277,6 +300,17 @@ async def test_missing_pong_closes_the_socket() -> None:
     assert close_code(peer) == 1011
 
 
+async def test_pong_that_was_not_read_is_not_missing() -> None:
+    """A peer that is held back may have sent it long ago."""
+    peer = Peer(WebSocketLimits(1000, ping_interval_s=0.01, ping_timeout_s=0.05))
+    peer.socket.pause_reading()
+    await until(lambda: len(peer.frames()) == 3)
+    assert {frame.opcode for frame in peer.frames()} == {Opcode.PING}
+    peer.socket.resume_reading()
+    await until(lambda: not peer.socket.is_open)
+    assert close_code(peer) == 1011
+
+
 async def test_peer_that_never_asks_is_dropped(short_times: None) -> None:
     socket, transport = WebSocket(LIMITS), Transport()
     socket.connection_made(transport)
@@ -296,6 +330,14 @@ async def test_peer_that_does_not_answer_a_close_is_dropped(short_times: None) -
     await until(lambda: peer.transport.aborted)
 
 
+async def test_peer_that_has_gone_has_no_address() -> None:
+    socket, transport = WebSocket(LIMITS), Transport()
+    socket.connection_made(transport)
+    assert socket.remote_address == "10.0.0.1:4711"
+    transport.peer = None
+    assert socket.remote_address == ""
+
+
 async def test_close_before_the_verdict_refuses() -> None:
     socket, transport = WebSocket(LIMITS), Transport()
     socket.connection_made(transport)
@@ -303,6 +345,18 @@ async def test_close_before_the_verdict_refuses() -> None:
     socket.close(1001, "gateway stops")
     assert transport.written.startswith(b"HTTP/1.1 503 ")
     assert not socket.accept("ocpp1.6")
+
+
+async def test_close_before_the_transport_is_there_refuses() -> None:
+    socket, transport = WebSocket(LIMITS), Transport()
+    socket.close(1001, "gateway stops")
+    socket.connection_made(transport)
+    socket.data_received(REQUEST)
+    assert transport.written.startswith(b"HTTP/1.1 503 ")
+    assert transport.ended
+    socket.connection_lost(None)
+    assert await socket.request() is None
+    await socket.wait_ended()
 
 
 def a_frame_in_a_frame() -> tuple[bytes, bytes]:
@@ -326,3 +380,12 @@ async def test_frame_that_begins_before_the_verdict_is_read_to_its_end() -> None
     peer.socket.data_received(payload)
     peer.send(text("later"))
     assert peer.messages == [payload, "later"]
+
+
+async def test_end_of_the_request_that_comes_alone_spoils_no_frame() -> None:
+    """The rest of the frame looks like a frame of its own: a text without a character."""
+    rest = bytes((0x81, 0x80, 0, 0, 0, ord("A") ^ 0x80))
+    peer = Peer(request=(REQUEST[:-1], REQUEST[-1:]))
+    peer.socket.data_received(b"\x82")
+    peer.socket.data_received(rest)
+    assert peer.messages == [b"A"]
