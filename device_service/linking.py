@@ -91,7 +91,7 @@ def link_up(
         lease=timedelta(seconds=config.gateway_lease_s),
     )
     work = [
-        Periodic("registry", lambda: registry.run(replica), _REGISTRY_RESTART_S),
+        Periodic("registry", lambda: registry.run(replica), _REGISTRY_RESTART_S, patience_s=0),
         Periodic("tend_links", replica.tend, config.command_poll_interval_s),
     ]
     interval = timedelta(seconds=config.link_heartbeat_interval_s)
