@@ -108,8 +108,8 @@ async def _drain(drain: Sequence[Closer]) -> None:
 def collect_garbage_rarely() -> None:
     """Let the cyclic garbage collector leave alone what was built at start, and run less often.
 
-    A message leaves hardly any cycles behind; at Python's own thresholds looking for them took a
-    seventh of the CPU of a MeterValues (`benchmarks/README.md`).
+    A message leaves hardly any cycles behind, and at Python's own thresholds the collector looks
+    for them all the time.
     """
     gc.collect()
     gc.freeze()

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import TypeVar
 
-import grpc
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -21,11 +20,6 @@ def to_status(error: PlatformError) -> status_pb2.Status:
     status = status_pb2.Status(code=code_pb2.Code.Value(error.kind.name), message=error.message)
     status.details.extend(_packed(detail) for detail in _details(error))
     return status
-
-
-def grpc_code(error: PlatformError) -> grpc.StatusCode:
-    """Return the gRPC status code of an error."""
-    return grpc.StatusCode[error.kind.name]
 
 
 def from_status(status: status_pb2.Status) -> PlatformError | None:

@@ -201,11 +201,6 @@ def number(text: str) -> str | None:
     return _plain(value)
 
 
-def register_wh(value: Decimal, unit: str | None) -> Decimal:
-    """Return an energy register in Wh."""
-    return value * 1000 if unit == "kWh" else value
-
-
 def _plain(value: Decimal) -> str:
     return format(abs(value) if value.is_zero() else value, "f")
 

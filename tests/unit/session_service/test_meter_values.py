@@ -12,7 +12,6 @@ from session_service.domain.meter_values import (
     kept_numbers,
     number,
     numbers,
-    register_wh,
     sample_layout,
 )
 
@@ -112,11 +111,6 @@ def test_signed_values_are_never_numbers() -> None:
 def test_unit_of_energy_is_watt_hours_by_default() -> None:
     assert default_unit("Energy.Reactive.Import.Register") == "Wh"
     assert default_unit("Frequency") is None
-
-
-def test_registers_are_compared_in_watt_hours() -> None:
-    assert register_wh(Decimal("3.5004"), "kWh") == Decimal("3500.4")
-    assert register_wh(Decimal("3.5"), "Wh") == Decimal("3.5")
 
 
 @pytest.mark.parametrize(
