@@ -8,9 +8,10 @@ from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
-import psycopg
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from servicekit.copying import copy_then
 from servicekit.database import Database
 from servicekit.group_commit import GroupCommit
 from session_service.domain.facts import MeterReport, Receipt, Stop
@@ -43,7 +44,8 @@ _COPY = "COPY incoming_meter_values FROM STDIN"
 # value says that it was taken at an end of the transaction: some come after the stop. Only a value
 # without a good id is looked up by its connector, by two indexes: among what runs, and among what
 # has ended later than the value.
-_KEEP = """
+_PREPARE = """
+PREPARE keep_meter_values AS
 INSERT INTO meter_values (
     sample_time, receive_time, digest, layout_id, session_id, reported_transaction_id,
     connector_id, charge_point_id, attribution, numbers, raw_values, repairs, raw_frame
@@ -103,7 +105,15 @@ FROM (
 ) AS attributed
 ON CONFLICT DO NOTHING
 """
-_PREPARED = "session_service.incoming_meter_values"
+_KEEP = "EXECUTE keep_meter_values"
+_IS_PREPARED = sa.text(
+    """
+SELECT
+    to_regclass('pg_temp.incoming_meter_values') IS NOT NULL,
+    EXISTS (SELECT FROM pg_prepared_statements WHERE name = 'keep_meter_values')
+"""
+)
+_PREPARED = "session_service.keep_meter_values"
 _NULL = "\\N"
 _NO_EVIDENCE = f"{_NULL}\t{_NULL}"
 
@@ -135,7 +145,9 @@ class PostgresMeterValues:
         reports = [message for message in ordered if isinstance(message, MeterReport)]
         entries = [message for message in ordered if isinstance(message, QuarantineEntry)]
         await self._layouts.keep({value.layout for each in reports for value in each.meter_values})
-        async with self._database.transaction() as connection:
+        # Meter values alone are one exchange, and that is a transaction.
+        opening = self._database.transaction if entries else self._database.statements
+        async with opening() as connection:
             await store_meter_values(connection, chain.from_iterable(map(report_rows, reports)))
             await store_entries(connection, entries)
         return [None] * len(messages)
@@ -160,28 +172,26 @@ async def store_meter_values(connection: AsyncConnection, rows: Iterable[str]) -
     Their layouts are there already.
     """
     text = "".join(rows)
-    if not text:
-        return
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert isinstance(driver, psycopg.AsyncConnection)
-    async with driver.cursor() as cursor:
-        await _prepare(connection, cursor)
-        async with cursor.copy(_COPY) as copy:
-            await copy.write(text)
-        await cursor.execute(_KEEP)
+    if text:
+        await _prepare(connection)
+        await copy_then(connection, _COPY, text, _KEEP)
 
 
-async def _prepare(
-    connection: AsyncConnection, cursor: "psycopg.AsyncCursor[tuple[object, ...]]"
-) -> None:
-    """Make the table that a connection copies to, once in the life of the connection."""
+async def _prepare(connection: AsyncConnection) -> None:
+    """Make what a connection needs to keep meter values, once in its life.
+
+    Not when it opens: others than writers would wait then while a month is made. A table that was
+    made in a transaction may go with it, so it counts from when it is found.
+    """
     raw = await connection.get_raw_connection()
-    if _PREPARED not in raw.info:
-        await cursor.execute("SELECT to_regclass('pg_temp.incoming_meter_values')")
-        if await cursor.fetchone() == (None,):
-            await cursor.execute(_CREATE)
-            return
-        raw.info[_PREPARED] = True
+    if raw.info.get(_PREPARED):
+        return
+    has_table, has_statement = (await connection.execute(_IS_PREPARED)).one()
+    if not has_table:
+        await connection.exec_driver_sql(_CREATE)
+    if not has_statement:
+        await connection.exec_driver_sql(_PREPARE)
+    raw.info[_PREPARED] = has_table and has_statement
 
 
 def _rows(
