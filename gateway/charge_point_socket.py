@@ -77,7 +77,9 @@ class ChargePointSocket:
         self._limits, self._tape = limits, tape
         self._rate = RateLimit(limits.frames_per_second, time.monotonic)
         self._protocol = Connection(
-            max_pending_calls=_MAX_PENDING_CALLS, pause_above=_PAUSE_ABOVE_CALLS
+            max_pending_calls=_MAX_PENDING_CALLS,
+            pause_above=_PAUSE_ABOVE_CALLS,
+            read=dispatcher.read,
         )
         self._deliveries = Deliveries(
             self._protocol,
@@ -219,7 +221,7 @@ class ChargePointSocket:
 
     def _flush(self, now: datetime) -> None:
         """Send, unless the charge point does not read: then `writable` brings the rest."""
-        if not self._socket.is_writable:
+        if not (self._protocol.has_data and self._socket.is_writable):
             return
         texts = self._protocol.data_to_send()
         if self._socket.is_open:

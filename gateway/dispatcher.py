@@ -10,7 +10,8 @@ from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16.charge_point_call_pb2 import ChargePointAnswer
 from gateway.clock import ocpp_time
 from gateway.ocppj.actions import refusal_of
-from gateway.ocppj.frames import Call, ErrorCode, Malformed
+from gateway.ocppj.frames import Call, ErrorCode, Frame, Malformed, parse
+from gateway.patterns import Patterns, Recalled
 from gateway.repair import Repaired, Repairer
 from gateway.routing import ROUTES, Fallbacks, Service
 from gateway.text import storable
@@ -70,6 +71,11 @@ class Dispatcher:
         self._codec, self._repairer, self._upstreams = codec, repairer, upstreams
         self._fallbacks = fallbacks
         self._tracing, self._sample_ratio = tracing, sample_ratio
+        self._patterns = Patterns()
+
+    def read(self, text: str) -> Frame:
+        """Read a frame, by a pattern if it has a known one; otherwise as `parse` does."""
+        return self._patterns.recall(text) or parse(text)
 
     def answer(self, call: Call, origin: Origin, done: Done) -> Reply | None:
         """Return the answer that the gateway gives by itself; None when a service is asked.
@@ -97,6 +103,10 @@ class Dispatcher:
 
     def _serve(self, call: Call, origin: Origin, done: Done) -> None:
         action = call.action
+        if isinstance(call.payload, Recalled):
+            request = self._upstreams.new_call(origin)
+            call.payload.put_into(request.request)
+            return self._ask(call, origin, request, self._traced(call, request, done))
         refused = refusal_of(action)
         if refused is not None:
             reason = f"The action {action[:50]} is not one that a charge point may send here."
@@ -122,6 +132,8 @@ class Dispatcher:
         )
         if rules or action in _EVIDENCE:
             request.raw_frame = storable(call.text)
+        if action == "MeterValues" and not rules:
+            self._patterns.learn(call.text, request.request)
         if rules:
             request.repairs.extend(rules)
             log.debug("frame_repaired", **_identity(call, origin), rules=rules)

@@ -70,7 +70,7 @@ class Tape:
         """Keep a frame and let the oldest go."""
         entries = self._entries
         entries.append(entry)
-        size = self._bytes + len(entry.text) + _FRAME_OVERHEAD_BYTES
+        size = self._bytes + len(entry[2]) + _FRAME_OVERHEAD_BYTES
         while size > self._max_bytes or len(entries) > self._max_frames:
             size -= len(entries.popleft().text) + _FRAME_OVERHEAD_BYTES
         self._bytes = size

@@ -72,12 +72,13 @@ class Upstreams:
             origin: Whence it comes.
             payload: Fields of `Call`, as its constructor takes them.
         """
+        charge_point_id, connection_id, message_id, receive_time = origin
         return call_pb2.Call(
-            charge_point_id=origin.charge_point_id,
-            connection_id=origin.connection_id,
-            message_id=origin.message_id,
-            receive_time=_timestamp(origin.receive_time),
-            expire_time=_timestamp(origin.receive_time + self._timeout),
+            charge_point_id=charge_point_id,
+            connection_id=connection_id,
+            message_id=message_id,
+            receive_time=_timestamp(receive_time),
+            expire_time=_timestamp(receive_time + self._timeout),
             **payload,
         )
 

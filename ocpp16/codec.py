@@ -210,7 +210,7 @@ def _decoder(field: FieldDescriptor) -> Convert:
 def _value_decoder(field: FieldDescriptor) -> Convert:
     if field.message_type:
         of = field.message_type
-        return _decode_time if of is Timestamp.DESCRIPTOR else _message_decoder(of)
+        return decode_time if of is Timestamp.DESCRIPTOR else _message_decoder(of)
     if field.enum_type:
         return _numbers(field).__getitem__
     if field.type in INTEGER_BITS:
@@ -244,7 +244,12 @@ def _integer_decoder(bits: int) -> Convert:
     return decode
 
 
-def _decode_time(text: str) -> Json:
+def decode_time(text: str) -> Json:
+    """Return the fields of a Timestamp.
+
+    Raises:
+        ValueError: It is no time of RFC 3339, or not in the years 0001 to 9999 of UTC.
+    """
     moment = datetime.fromisoformat(text.upper())  # RFC 3339 allows a lower-case t and z
     if moment.tzinfo is None:
         raise CodecError(f"{text!r} has no offset from UTC")

@@ -32,6 +32,7 @@ class Database:
     def __init__(self, url: str, schema: str, *, pool_size: int = 8, timeout_s: float = 20) -> None:
         self._engine: AsyncEngine = create_async_engine(
             driver_url(url),
+            isolation_level="AUTOCOMMIT",
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=_POOL_WAIT_S,
@@ -46,7 +47,7 @@ class Database:
             },
         )
         event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
-        self._committing = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")
 
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a transaction; it is committed when the block ends and rolled back when it raises.
@@ -54,7 +55,7 @@ class Database:
         Raises:
             DatabaseUnavailable: The database cannot be reached, stops, or has no room.
         """
-        return _reachable(self._engine.begin())
+        return _reachable(self._transactional.begin())
 
     def statements(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a connection on which each statement is a transaction of its own.
@@ -64,7 +65,7 @@ class Database:
         Raises:
             DatabaseUnavailable: The database cannot be reached, stops, or has no room.
         """
-        return _reachable(self._committing.connect())
+        return _reachable(self._engine.connect())
 
     async def check(self) -> None:
         """Do the least that proves the database to be there.

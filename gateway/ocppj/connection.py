@@ -10,7 +10,7 @@ The shell feeds texts to `receive` and sends what `data_to_send` returns after a
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from gateway.ocppj.frames import (
@@ -18,6 +18,7 @@ from gateway.ocppj.frames import (
     CallError,
     CallResult,
     ErrorCode,
+    Frame,
     Malformed,
     encode_call,
     encode_call_error,
@@ -72,6 +73,7 @@ class Connection:
         max_pending_calls: int = 32,
         pause_above: int | None = None,
         max_queued_calls: int = 16,
+        read: Callable[[str], Frame] = parse,
     ) -> None:
         """Bound both queues.
 
@@ -81,7 +83,9 @@ class Connection:
             pause_above: how many may wait until reading should pause (`wants_more`); half of them
                 unless told otherwise. The rest is for what is read all the same.
             max_queued_calls: calls to the charge point that wait behind the outstanding one.
+            read: reads a text frame, and raises nothing; as `parse` does.
         """
+        self._read = read
         self._max_pending = max_pending_calls
         self._pause_above = max_pending_calls // 2 if pause_above is None else pause_above
         self._max_queued = max_queued_calls
@@ -107,6 +111,11 @@ class Connection:
         outstanding = [] if self._outstanding is None else [self._outstanding]
         return outstanding + list(self._queued)
 
+    @property
+    def has_data(self) -> bool:
+        """Whether `data_to_send` has something to return."""
+        return bool(self._to_send)
+
     def data_to_send(self) -> list[str]:
         """Return the texts to send, in order, and forget them."""
         texts, self._to_send = self._to_send, []
@@ -114,12 +123,12 @@ class Connection:
 
     def receive(self, text: str) -> list[Event]:
         """Take one text frame from the socket. Never raises for what a charge point sends."""
-        frame = parse(text)
-        if isinstance(frame, CallResult | CallError):
-            return self._receive_answer(frame)
+        frame = self._read(text)
         if self._open is None and isinstance(frame, Call):
             self._open = frame  # and none waits: the next one is handed out with each answer
             return [frame]
+        if isinstance(frame, CallResult | CallError):
+            return self._receive_answer(frame)
         if frame.message_id is None:
             return [frame]
         if len(self._pending) >= self._max_pending:

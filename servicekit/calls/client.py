@@ -6,14 +6,12 @@ the last write, and its answer goes to a callback.
 
 import asyncio
 import contextlib
-import io
 from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 import grpc
 import structlog
-from google.protobuf import proto
 
 from csms.gateway.v1 import call_pb2
 from servicekit.backoff import Backoff
@@ -198,7 +196,15 @@ def _as_item(call: call_pb2.Call) -> bytes:
 
     It is written once, however often it is sent, where a list of messages would copy each of them.
     """
-    item = io.BytesIO()
-    item.write(_TAG_OF_CALLS)
-    proto.serialize_length_prefixed(call, item)
-    return item.getvalue()
+    written = call.SerializeToString()
+    return b"".join((_TAG_OF_CALLS, _varint(len(written)), written))
+
+
+def _varint(number: int) -> bytes:
+    """Write a number as protobuf does: seven bits in a byte, the lowest first."""
+    digits = bytearray()
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    digits.append(number)
+    return digits
