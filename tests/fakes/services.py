@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from csms.gateway.v1 import call_pb2
 from servicekit.calls.server import AnyHandler, CallServer, ExchangeContext
-from servicekit.clock import SystemClock
+from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceUnavailable
 from servicekit.grpc_server import GrpcServer, Registration
 from servicekit.telemetry import Tracing
@@ -17,7 +17,7 @@ class RecordingCallServer(CallServer):
     """A call server that keeps every message it reads."""
 
     def __init__(self, service: "FakeService", tracing: Tracing, max_in_flight: int) -> None:
-        super().__init__(service.handlers, SystemClock(), tracing, max_in_flight=max_in_flight)
+        super().__init__(service.handlers, service.clock, tracing, max_in_flight=max_in_flight)
         self._service = service
 
     async def Exchange(
@@ -46,6 +46,7 @@ class FakeService:
         messages: How many calls each message of the stream brought.
         calls: All calls in the order in which they were read.
         healthy: What the health check finds.
+        clock: Tells it when a call expires.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class FakeService:
         *registrations: Registration,
         tracing: Tracing = NO_TRACING,
         max_in_flight: int = 4000,
+        clock: Clock | None = None,
     ) -> None:
+        self.clock = clock or SystemClock()
         self.address, self.handlers = address, dict(handlers)
         self.messages: list[int] = []
         self.calls: list[call_pb2.Call] = []

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -116,11 +115,9 @@ async def test_it_starts_in_order_and_stops_in_the_opposite_order(run: Run) -> N
     said = await run.until_it_says("for a password")
     await eventually(lambda: "simulator started" in run.events())
     family = run.family()
-    began = time.monotonic()
     run.process.send_signal(signal.SIGINT)
     code, errors = await run.end()
     assert (code, errors) == (0, "")
-    assert time.monotonic() - began < 10
     assert not alive(family)
     assert "/docs" in said
     services = {"auth_service", "session_service", "device_service"}
