@@ -17,7 +17,7 @@ from servicekit.status import reason_of
 from tests.fakes.deliverer import ACCEPTED, Deliverer
 from tests.integration.device_service.commands import Operator, id_of, reset
 from tests.integration.device_service.gateway import Platform
-from tests.integration.device_service.statements import noted
+from tests.support.statements import noted
 
 LATER = {**reset(), "deliver_when_online": True}
 LEASE = timedelta(seconds=30)

@@ -24,7 +24,7 @@ from device_service.wiring import SCHEMA
 from servicekit.database import Database
 from servicekit.group_commit import GroupCommit
 from tests.integration.device_service.gateway import NOW
-from tests.integration.device_service.statements import noted
+from tests.support.statements import noted
 
 
 @pytest.fixture
