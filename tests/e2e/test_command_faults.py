@@ -22,7 +22,8 @@ from tests.support.charge_points import boot, ocpp_now
 from tests.support.commanded import Answers, Commanded, commanded
 from tests.support.platform import assert_no_traceback, running_platform
 from tests.support.postgres import create_database
-from tests.support.rest import Rest, eventually
+from tests.support.rest import Rest
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.xdist_group("command_faults"), pytest.mark.timeout(180)]
 

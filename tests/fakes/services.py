@@ -2,9 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
 
 from csms.gateway.v1 import call_pb2
-from servicekit.calls.server import AnyHandler, CallServer, ExchangeContext
+from servicekit.calls.server import (
+    AnyHandler,
+    BatchHandler,
+    CallContext,
+    CallServer,
+    ExchangeContext,
+)
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceUnavailable
 from servicekit.grpc_server import GrpcServer, Registration
@@ -71,6 +80,18 @@ class FakeService:
     def of(self, payload: str) -> list[call_pb2.Call]:
         """Return the calls with a payload: `unreadable_frame`, `authorize`."""
         return [call for call in self.calls if payload in _names(call)]
+
+    def hold(self, payload: str) -> asyncio.Event:
+        """Let calls with a payload wait until the event is set that is returned."""
+        released, handler = asyncio.Event(), self.handlers[payload]
+        assert not isinstance(handler, BatchHandler)
+
+        async def held(context: CallContext, request: Any) -> Message | None:
+            await released.wait()
+            return await handler(context, request)
+
+        self.handlers[payload] = held
+        return released
 
     async def start(self) -> None:
         """Begin to serve."""

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.settings import ROOT
 from tests.integration.deploy import fake_part
-from tests.integration.deploy.waiting import eventually
+from tests.support.waiting import until
 
 FREE_PORTS = (
     "PORT",
@@ -92,7 +92,7 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
     with contextlib.suppress(ProcessLookupError):
         platform.process.kill()
     await platform.process.wait()
-    await eventually(lambda: not alive(processes_of(tmp_path)))
+    await until(lambda: not alive(processes_of(tmp_path)))
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
@@ -113,7 +113,7 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 async def test_it_starts_in_order_and_stops_in_the_opposite_order(run: Run) -> None:
     await run.start()
     said = await run.until_it_says("for a password")
-    await eventually(lambda: "simulator started" in run.events())
+    await until(lambda: "simulator started" in run.events())
     family = run.family()
     run.process.send_signal(signal.SIGINT)
     code, errors = await run.end()
@@ -162,7 +162,7 @@ async def test_nothing_outlives_a_killed_runner(run: Run, tmp_path: Path) -> Non
     family = run.family()
     assert len(family) > len(PARTS)
     run.process.kill()
-    await eventually(lambda: not alive(family))
+    await until(lambda: not alive(family))
     assert not alive(processes_of(tmp_path))
 
 

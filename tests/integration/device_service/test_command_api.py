@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from typing import Any
 
 import grpc
@@ -22,26 +22,10 @@ from tests.integration.device_service.commands import (
     reset,
 )
 from tests.integration.device_service.conftest import StartPlatform
-from tests.integration.device_service.gateway import Platform
 from tests.support.errors import RpcFailure, failure
-from tests.support.rest import eventually
+from tests.support.waiting import eventually
 
 SESSION = "sessions/0190a7c2-0000-7000-8000-000000000001"
-
-
-@pytest.fixture
-def operator(platform: Platform) -> Operator:
-    return Operator(platform)
-
-
-@pytest.fixture
-async def deliverer(platform: Platform, database_url: str) -> AsyncIterator[Deliverer]:
-    """A charge point CP-1 is registered and connected."""
-    deliverer = Deliverer(database_url, platform.clock)
-    await platform.create("CP-1")
-    await deliverer.connect("CP-1")
-    yield deliverer
-    await deliverer.close()
 
 
 async def claimed(deliverer: Deliverer) -> str:

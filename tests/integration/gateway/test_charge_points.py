@@ -158,13 +158,7 @@ async def test_frame_before_a_close_is_processed(gateway: Installation) -> None:
 async def test_frame_before_a_dropped_line_is_processed(gateway: Installation) -> None:
     socket = await gateway.charge_point()
     await ask(socket, authorize("0"))
-    raw, released = socket.transport.get_extra_info("socket"), asyncio.Event()
-
-    async def slow(context: CallContext, request: core_pb2.AuthorizeRequest) -> Any:
-        await released.wait()
-        return await authorized(context, request)
-
-    gateway.auth.handlers["authorize"] = slow
+    raw, released = socket.transport.get_extra_info("socket"), gateway.auth.hold("authorize")
     await socket.send(authorize("1", "LAST"))
     raw.shutdown(sockets.SHUT_RDWR)
     await until(lambda: len(gateway.auth.of("authorize")) == 2)

@@ -16,8 +16,8 @@ from servicekit.errors import DatabaseUnavailable
 from session_service.store.months import Months, Retention
 from tests.fakes.clock import FakeClock
 from tests.integration.session_service.conftest import T0, Platform, energy
-from tests.support.rest import eventually
 from tests.support.services import NO_TRACING, free_address, serving
+from tests.support.waiting import eventually
 
 DEFAULT = "meter_values_default"
 JANUARY, FEBRUARY, MARCH, APRIL = (datetime(2001, month, 1, tzinfo=UTC) for month in range(1, 5))

@@ -11,8 +11,8 @@ from session_service.store.retention import QuarantineRetention
 from session_service.store.tables import quarantine
 from tests.fakes.clock import FakeClock
 from tests.integration.session_service.conftest import Platform, session_gateway
-from tests.support.rest import eventually
 from tests.support.statements import noted
+from tests.support.waiting import eventually
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 KEEP = timedelta(days=30)

@@ -10,7 +10,8 @@ from simulator.charge_point import ChargePoint
 from simulator.session import Outlet
 from simulator.settings import Model
 from tests.integration.simulator.a_charge_point import SELDOM, charging
-from tests.integration.simulator.central_system import CentralSystem, eventually
+from tests.integration.simulator.central_system import CentralSystem
+from tests.support.waiting import until
 
 TWO = Model(
     vendor="Tidewell", name="Duo", firmware="1.0", outlets=(Outlet(max_power_w=22_000),) * 2
@@ -20,7 +21,7 @@ TWO = Model(
 @asynccontextmanager
 async def idle(central: CentralSystem, **options: Any) -> AsyncIterator[ChargePoint]:
     async with charging(central, pause_s=SELDOM, speed=1, **options) as charge_point:
-        await eventually(charge_point.ready.is_set)
+        await until(charge_point.ready.is_set)
         yield charge_point
 
 

@@ -2,8 +2,9 @@ from typing import Any
 
 from ocpp.v16 import call
 
-from tests.integration.simulator.central_system import CentralSystem, eventually
+from tests.integration.simulator.central_system import CentralSystem
 from tests.integration.simulator.commands import idle, last_status, start
+from tests.support.waiting import until
 
 
 def a_profile(limit: float, purpose: str = "TxProfile", **members: Any) -> dict[str, Any]:
@@ -39,15 +40,15 @@ async def test_a_profile_limits_a_transaction_until_its_end(central: CentralSyst
     async with idle(central):
         assert await set_profile(central, 1, a_profile(2000)) == "Rejected"  # nothing runs
         assert await start(central) == "Accepted"
-        await eventually(last_status(central, "Charging"))
+        await until(last_status(central, "Charging"))
         other = a_profile(2000, transaction_id=999)
         assert await set_profile(central, 1, other) == "Rejected"
         assert await set_profile(central, 1, a_profile(2000, transaction_id=41)) == "Accepted"
-        await eventually(lambda: powers(central)[-1:] == [2000])
+        await until(lambda: powers(central)[-1:] == [2000])
         assert await set_profile(central, 1, a_profile(0, transaction_id=41)) == "Accepted"
-        await eventually(last_status(central, "SuspendedEVSE"))
+        await until(last_status(central, "SuspendedEVSE"))
         await central.call(call.RemoteStopTransaction(transaction_id=41))
-        await eventually(last_status(central, "Available"))
+        await until(last_status(central, "Available"))
         cleared = await central.call(call.ClearChargingProfile(id=3))
         assert cleared.status == "Unknown"
 
@@ -57,7 +58,7 @@ async def test_a_remote_start_brings_its_profile(central: CentralSystem) -> None
         wrong = a_profile(3000, "TxDefaultProfile")
         assert await start(central, charging_profile=wrong) == "Rejected"
         assert await start(central, charging_profile=a_profile(3000)) == "Accepted"
-        await eventually(lambda: powers(central)[-1:] == [3000])
+        await until(lambda: powers(central)[-1:] == [3000])
 
 
 async def test_the_limits_ahead_are_told(central: CentralSystem) -> None:

@@ -1,16 +1,16 @@
-
 import pytest
 from ocpp.v16 import call
 
 from simulator.commands import routes
 from tests.integration.simulator.a_charge_point import charging
-from tests.integration.simulator.central_system import CentralSystem, eventually
+from tests.integration.simulator.central_system import CentralSystem
 from tests.integration.simulator.commands import TWO, idle, last_status, start
+from tests.support.waiting import until
 
 
 async def test_the_local_list_lets_drivers_charge_without_asking(central: CentralSystem) -> None:
     async with charging(central, pause_s=(1, 1), speed=1) as charge_point:
-        await eventually(charge_point.ready.is_set)
+        await until(charge_point.ready.is_set)
         await central.call(call.ChangeConfiguration("LocalPreAuthorize", "true"))
         entries = [{"id_tag": "TAG-1", "id_tag_info": {"status": "Accepted"}}]
         for version, kind, status in (
@@ -23,7 +23,7 @@ async def test_the_local_list_lets_drivers_charge_without_asking(central: Centra
         answer = await central.call(call.SendLocalList(6, "Full", entries * 2))
         assert answer.status == "Failed"
         assert (await central.call(call.GetLocalListVersion())).list_version == 5
-        await eventually(lambda: central.payloads("StartTransaction"))
+        await until(lambda: central.payloads("StartTransaction"))
         assert central.payloads("Authorize") == []
         await central.call(call.ChangeConfiguration("LocalAuthListEnabled", "false"))
         assert (await central.call(call.GetLocalListVersion())).list_version == -1
@@ -49,24 +49,24 @@ async def test_a_message_is_triggered_by_the_extension(
         before = len(central.payloads(sent))
         answer = await central.call(call.ExtendedTriggerMessage(requested_message=asked))
         assert answer.status == "Accepted"
-        await eventually(lambda: len(central.payloads(sent)) > before)
+        await until(lambda: len(central.payloads(sent)) > before)
 
 
 async def test_the_whole_charge_point_goes_out_of_service(central: CentralSystem) -> None:
     async with idle(central, model=TWO):
         assert await start(central) == "Accepted"
-        await eventually(last_status(central, "Charging"))
+        await until(last_status(central, "Charging"))
         request = call.ChangeAvailability(connector_id=0, type="Inoperative")
         assert (await central.call(request)).status == "Scheduled"
-        await eventually(last_status(central, "Unavailable", 2))
+        await until(last_status(central, "Unavailable", 2))
         assert central.statuses(0) == ["Available"]
         await central.call(call.RemoteStopTransaction(transaction_id=41))
-        await eventually(last_status(central, "Unavailable", 0))
-        await eventually(last_status(central, "Unavailable", 1))
+        await until(last_status(central, "Unavailable", 0))
+        await until(last_status(central, "Unavailable", 1))
         request = call.ChangeAvailability(connector_id=0, type="Operative")
         assert (await central.call(request)).status == "Accepted"
         for number in range(3):
-            await eventually(last_status(central, "Available", number))
+            await until(last_status(central, "Available", number))
         request = call.ChangeAvailability(connector_id=9, type="Operative")
         assert (await central.call(request)).status == "Rejected"
 
@@ -74,7 +74,7 @@ async def test_the_whole_charge_point_goes_out_of_service(central: CentralSystem
 async def test_transactions_are_stopped_when_the_power_goes(central: CentralSystem) -> None:
     async with idle(central) as charge_point:
         assert await start(central) == "Accepted"
-        await eventually(last_status(central, "Charging"))
+        await until(last_status(central, "Charging"))
         await charge_point.power_down()
     [stop] = central.payloads("StopTransaction")
     assert (stop["reason"], stop["transaction_id"]) == ("PowerLoss", 41)

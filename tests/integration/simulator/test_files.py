@@ -5,9 +5,10 @@ from functools import partial
 import pytest
 from ocpp.v16 import call
 
-from tests.integration.simulator.central_system import CentralSystem, eventually
+from tests.integration.simulator.central_system import CentralSystem
 from tests.integration.simulator.commands import idle
 from tests.support.made_certificates import a_certificate
+from tests.support.waiting import until
 
 
 def told(central: CentralSystem, action: str) -> list[str]:
@@ -25,7 +26,7 @@ async def test_diagnostics_are_uploaded(central: CentralSystem, place: str, end:
         answer = await central.call(call.GetDiagnostics(location=f"ftp://files.example/{place}"))
         assert answer.file_name
         expected = ["Uploading", end]
-        await eventually(lambda: told(central, "DiagnosticsStatusNotification") == expected)
+        await until(lambda: told(central, "DiagnosticsStatusNotification") == expected)
 
 
 async def test_a_new_request_for_a_log_ends_the_old_one(central: CentralSystem) -> None:
@@ -34,7 +35,7 @@ async def test_a_new_request_for_a_log_ends_the_old_one(central: CentralSystem) 
             place = {"remote_location": "https://files.example/logs"}
             answer = await central.call(call.GetLog(place, "SecurityLog", request_id=number))
             assert answer.status == status
-            await eventually(partial(log_is_uploading, central, number))
+            await until(partial(log_is_uploading, central, number))
 
 
 async def test_a_log_is_uploaded(central: CentralSystem) -> None:
@@ -42,7 +43,7 @@ async def test_a_log_is_uploaded(central: CentralSystem) -> None:
         place = {"remote_location": "https://files.example/fail"}
         await central.call(call.GetLog(place, "DiagnosticsLog", request_id=1))
         expected = ["Uploading", "UploadFailure"]
-        await eventually(lambda: told(central, "LogStatusNotification") == expected)
+        await until(lambda: told(central, "LogStatusNotification") == expected)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ async def test_firmware_is_updated(central: CentralSystem, file: str, train: lis
     async with idle(central):
         location = f"https://files.example/{file}"
         await central.call(call.UpdateFirmware(location, retrieve_date="2020-01-01T00:00:00Z"))
-        await eventually(lambda: told(central, "FirmwareStatusNotification") == train)
+        await until(lambda: told(central, "FirmwareStatusNotification") == train)
     versions = [boot["firmware_version"] for boot in central.payloads("BootNotification")]
     assert versions == (["1.0", "2.5.0"] if train[-1] == "Installed" else ["1.0"])
 
@@ -82,9 +83,9 @@ async def test_signed_firmware_is_updated(central: CentralSystem, file: str, tra
     async with idle(central):
         answer = await central.call(call.SignedUpdateFirmware(8, firmware))
         assert answer.status == "Accepted"
-        await eventually(lambda: told(central, "SignedFirmwareStatusNotification") == train.split())
+        await until(lambda: told(central, "SignedFirmwareStatusNotification") == train.split())
         answer = await central.call(
             call.SignedUpdateFirmware(9, firmware | {"signing_certificate": "nonsense"})
         )
         assert answer.status == "InvalidCertificate"
-        await eventually(lambda: central.payloads("SecurityEventNotification"))
+        await until(lambda: central.payloads("SecurityEventNotification"))

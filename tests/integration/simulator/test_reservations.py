@@ -6,8 +6,9 @@ from ocpp.exceptions import PropertyConstraintViolationError
 from ocpp.v16 import call, call_result
 
 from tests.integration.simulator.a_charge_point import charging
-from tests.integration.simulator.central_system import CentralSystem, eventually
+from tests.integration.simulator.central_system import CentralSystem
 from tests.integration.simulator.commands import TWO, idle, last_status, start
+from tests.support.waiting import until
 
 NEVER = datetime(2098, 1, 1, tzinfo=UTC).isoformat()
 
@@ -21,11 +22,11 @@ async def reserve(central: CentralSystem, connector_id: int = 1, **members: Any)
 async def test_a_reserved_connector_waits_for_its_driver(central: CentralSystem) -> None:
     async with idle(central):
         assert await reserve(central) == "Accepted"
-        await eventually(last_status(central, "Reserved"))
+        await until(last_status(central, "Reserved"))
         assert await reserve(central, reservation_id=6) == "Occupied"
         assert await start(central, "OTHER") == "Rejected"
         assert await start(central, "VIP") == "Accepted"
-        await eventually(last_status(central, "Charging"))
+        await until(last_status(central, "Charging"))
         assert await reserve(central, reservation_id=7) == "Occupied"
         cancelled = await central.call(call.CancelReservation(reservation_id=5))
         assert cancelled.status == "Rejected"  # it is used up
@@ -37,9 +38,9 @@ async def test_a_member_of_the_group_uses_a_reservation(central: CentralSystem) 
         {"status": "Accepted", "parent_id_tag": "GROUP"}
     )
     async with charging(central, pause_s=(0.5, 0.5), speed=1) as charge_point:
-        await eventually(charge_point.ready.is_set)
+        await until(charge_point.ready.is_set)
         assert await reserve(central, parent_id_tag="GROUP") == "Accepted"
-        await eventually(lambda: central.payloads("StartTransaction"))
+        await until(lambda: central.payloads("StartTransaction"))
     [start, *_] = central.payloads("StartTransaction")
     assert (start["id_tag"], start["reservation_id"]) == ("TAG-1", 5)
 
@@ -48,13 +49,13 @@ async def test_a_reservation_ends_by_itself_or_is_cancelled(central: CentralSyst
     async with idle(central):
         soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
         assert await reserve(central, expiry_date=soon) == "Accepted"
-        await eventually(last_status(central, "Reserved"))
-        await eventually(last_status(central, "Available"))
+        await until(last_status(central, "Reserved"))
+        await until(last_status(central, "Available"))
         assert await reserve(central) == "Accepted"
-        await eventually(last_status(central, "Reserved"))
+        await until(last_status(central, "Reserved"))
         answer = await central.call(call.CancelReservation(reservation_id=5))
         assert answer.status == "Accepted"
-        await eventually(last_status(central, "Available"))
+        await until(last_status(central, "Available"))
 
 
 async def test_a_reservation_that_cannot_be_is_answered(central: CentralSystem) -> None:
@@ -73,8 +74,8 @@ async def test_a_reservation_of_the_charge_point_keeps_one_connector(
     async with idle(central, model=TWO):
         assert await reserve(central, 0) == "Accepted"
         assert await start(central, "OTHER", connector_id=1) == "Accepted"
-        await eventually(last_status(central, "Charging"))
+        await until(last_status(central, "Charging"))
         assert await start(central, "OTHER", connector_id=2) == "Rejected"
         assert await start(central, "VIP", connector_id=2) == "Accepted"
-        await eventually(last_status(central, "Charging", 2))
+        await until(last_status(central, "Charging", 2))
     assert [s.get("reservation_id") for s in central.payloads("StartTransaction")] == [None, 5]

@@ -2,9 +2,10 @@
 
 from ocpp.v16 import call
 
-from tests.integration.simulator.central_system import CentralSystem, eventually
+from tests.integration.simulator.central_system import CentralSystem
 from tests.integration.simulator.commands import idle
 from tests.support.made_certificates import a_certificate
+from tests.support.waiting import until
 
 ROOT = "CentralSystemRootCertificate"
 
@@ -21,7 +22,7 @@ async def test_root_certificates_come_and_go(central: CentralSystem) -> None:
         for status in ("Accepted", "NotFound"):
             answer = await central.call(call.DeleteCertificate(certificate_hash_data=hash_data))
             assert answer.status == status
-        await eventually(lambda: central.payloads("SecurityEventNotification"))
+        await until(lambda: central.payloads("SecurityEventNotification"))
     [event] = central.payloads("SecurityEventNotification")
     assert event["type"] == "InvalidCentralSystemCertificate"
 
@@ -30,12 +31,12 @@ async def test_a_certificate_has_to_fit_the_key(central: CentralSystem) -> None:
     async with idle(central) as charge_point:
         request = call.ExtendedTriggerMessage(requested_message="SignChargePointCertificate")
         assert (await central.call(request)).status == "Accepted"
-        await eventually(lambda: central.payloads("SignCertificate"))
+        await until(lambda: central.payloads("SignCertificate"))
         for key, status in ((charge_point.key, "Accepted"), (None, "Rejected")):
             chain = a_certificate(key, subject="CP-1", issuer="Root")
             answer = await central.call(call.CertificateSigned(certificate_chain=chain))
             assert answer.status == status
-        await eventually(lambda: central.payloads("SecurityEventNotification"))
+        await until(lambda: central.payloads("SecurityEventNotification"))
     assert central.payloads("SignCertificate")[0]["csr"].startswith("-----BEGIN CERTIFICATE REQ")
 
 
@@ -44,7 +45,7 @@ async def test_a_new_password_is_used_at_once(central: CentralSystem) -> None:
         assert "Authorization" not in central.headers
         request = call.ChangeConfiguration(key="AuthorizationKey", value="sixteen-letters-")
         assert (await central.call(request)).status == "Accepted"
-        await eventually(lambda: central.connections == 2)
+        await until(lambda: central.connections == 2)
         assert central.headers["Authorization"].startswith("Basic ")
         answer = await central.call(call.GetConfiguration(key=["AuthorizationKey"]))
         assert "value" not in answer.configuration_key[0]
