@@ -313,7 +313,7 @@ async def test_a_gateway_hangs_and_keeps_its_sockets(replicated: Platform, opera
             async def is_offline() -> bool:
                 return not await is_online(operator, "HANGS-1")
 
-            await eventually(is_offline, deadline_s=VERDICT_S)
+            await eventually(is_offline, within_s=VERDICT_S)
             refused = await operator.post(
                 "/v1/chargePoints/HANGS-1/commands", marked("HANGS-X"), expect=400
             )
