@@ -86,11 +86,15 @@ async def _reachable(
     opening: AbstractAsyncContextManager[AsyncConnection],
 ) -> AsyncIterator[AsyncConnection]:
     """Open a connection for the block, in which an outage is told as one."""
+    is_open = False
     try:
         async with opening as connection:
+            is_open = True
             yield connection
     except (exc.SQLAlchemyError, psycopg.Error, OSError) as error:
-        if not is_outage(error):
+        # The pool replaces a connection that the server has closed, once; then it gives up so.
+        has_given_up = not is_open and isinstance(error, exc.InvalidRequestError)
+        if not (has_given_up or is_outage(error)):
             raise
         raise DatabaseUnavailable(
             "The database cannot be reached now; try again.", retry_after=_RETRY_AFTER

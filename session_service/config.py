@@ -44,3 +44,10 @@ class Config(ServiceConfig):
         description="days that meter values are kept; a month is dropped as a whole when all of it"
         " is older; 0: all are kept",
     )
+    quarantine_retention_days: int = Field(
+        0,
+        ge=0,
+        le=_MOST_DAYS,
+        description="days that a quarantine entry is kept once it is resolved; open ones stay; 0:"
+        " all are kept",
+    )

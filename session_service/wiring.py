@@ -23,6 +23,7 @@ from session_service.store.meter_values import PostgresMeterValues
 from session_service.store.months import Months, Retention
 from session_service.store.quarantine import PostgresQuarantine
 from session_service.store.records import PostgresRecords
+from session_service.store.retention import QuarantineRetention
 from session_service.store.sessions import PostgresSessionStore
 from session_service.use_cases import (
     Endings,
@@ -107,4 +108,7 @@ def _upkeep(
     if config.meter_value_retention_days:
         keep = timedelta(days=config.meter_value_retention_days)
         work["forget_meter_values"] = Retention(database, clock, keep).enforce
+    if config.quarantine_retention_days:
+        keep = timedelta(days=config.quarantine_retention_days)
+        work["forget_quarantine"] = QuarantineRetention(database, clock, keep).enforce
     return [Periodic(name, do, _UPKEEP_INTERVAL_S).started() for name, do in work.items()]

@@ -46,7 +46,8 @@ async def store_boots(
     """Keep what the last boot of each charge point told; return what the records say."""
     if not boots:
         return {}
-    last = {boot.charge_point_id: boot for boot in boots}.values()
+    newest = {boot.charge_point_id: boot for boot in boots}
+    last = [newest[key] for key in sorted(newest)]  # in one order, so that writers do not deadlock
     await introduce(connection, [boot.introduced for boot in last if boot.introduced])
     records = await connection.execute(_TAKE, rows_of([_boot_row(boot) for boot in last]))
     return {key: Registration(State[state], interval) for key, state, interval in records}

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.clock import Clock
 from servicekit.database import Database
+from session_service.store.retention import BATCH, delete_old
 
 log = structlog.get_logger()
 
@@ -32,7 +33,6 @@ ORDER BY partition.relname
 """
 )
 _NAME = re.compile(r"meter_values_(\d{4})_(\d\d)")
-_BATCH = 5000
 # What clocks that lie have dated, and what came after its month was dropped.
 _DELETE = sa.text(
     """
@@ -81,7 +81,7 @@ class Retention:
     """
 
     def __init__(
-        self, database: Database, clock: Clock, keep: timedelta, *, batch: int = _BATCH
+        self, database: Database, clock: Clock, keep: timedelta, *, batch: int = BATCH
     ) -> None:
         self._database, self._clock = database, clock
         self._keep, self._batch = keep, batch
@@ -97,8 +97,7 @@ class Retention:
             names = await _old_months(connection, before)
         for name in names:
             await self._drop(name)
-        while await self._delete(before) == self._batch:
-            pass
+        await delete_old(self._database, _DELETE, before, self._batch)
 
     async def _drop(self, name: str) -> None:
         table = sa.Table(name, sa.MetaData())
@@ -107,11 +106,6 @@ class Retention:
             await connection.execute(_ALONE)
             await connection.execute(sa.schema.DropTable(table, if_exists=True))
         log.info("meter_values_dropped", partition=name)
-
-    async def _delete(self, before: datetime) -> int:
-        async with self._database.transaction() as connection:
-            deleted = await connection.execute(_DELETE, {"before": before, "batch": self._batch})
-        return deleted.rowcount
 
 
 async def _old_months(connection: AsyncConnection, before: datetime) -> Sequence[str]:

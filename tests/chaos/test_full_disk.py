@@ -14,8 +14,8 @@ from tests.chaos.conftest import CALL_TIMEOUT_S
 from tests.chaos.disks import Disk, postgres_on_a_small_disk, use_up_the_log
 from tests.support.charge_points import raw_charge_point
 from tests.support.platform import running_platform
-from tests.support.rest import Rest, eventually
-from tests.support.waiting import until
+from tests.support.rest import Rest
+from tests.support.waiting import eventually, until
 
 pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(240)]
 
@@ -76,7 +76,7 @@ async def charge_through_a_full_disk(site: Site, name: str, *, gives_up: bool) -
         async with raw_charge_point(site.platform.ocpp_url, f"{name}-0") as line:
             assert (await line.call("Heartbeat", {}))[0] == 3
         site.disk.free()
-        await eventually(site.is_healthy, deadline_s=60)
+        await eventually(site.is_healthy, within_s=60)
         enough.set()
         await asyncio.gather(*charging)
     finally:

@@ -15,7 +15,8 @@ from tests.chaos.audit import assert_all_there_once, summary
 from tests.chaos.chargers import Charger, end
 from tests.chaos.facts import Traffic
 from tests.chaos.kills import Killer, schedule
-from tests.support.rest import Rest, eventually
+from tests.support.rest import Rest
+from tests.support.waiting import eventually
 
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1_000_000))
 KILLS = int(os.environ.get("KILLS") or 20)
@@ -39,7 +40,7 @@ async def test_what_was_answered_is_there_once_whatever_was_killed(
     charging = [asyncio.create_task(charger.charge_until(enough)) for charger in chargers]
     try:
         await killer.run(list(schedule(SEED, KILLS)))
-        await eventually(operator.is_healthy, deadline_s=60)
+        await eventually(operator.is_healthy, within_s=60)
         enough.set()
         await asyncio.gather(*charging)
     finally:

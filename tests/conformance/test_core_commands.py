@@ -6,9 +6,8 @@ from typing import Any
 from ocpp.v16.enums import ChargePointStatus, Reason
 
 from tests.support.charge_points import boot
-from tests.support.rest import eventually
 from tests.support.subject import ACCEPTED, REJECTED, Stage, Subject
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 REMOTE_ACCEPTED = {"status": "REMOTE_START_STOP_STATUS_ACCEPTED"}
 REMOTE_REJECTED = {"status": "REMOTE_START_STOP_STATUS_REJECTED"}

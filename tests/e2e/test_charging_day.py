@@ -24,7 +24,8 @@ from deploy.embedded import Platform
 from servicekit.grpc_client import open_channel
 from tests.support.charge_points import boot, charge_point, ocpp_now
 from tests.support.platform import assert_no_traceback
-from tests.support.rest import Rest, eventually
+from tests.support.rest import Rest
+from tests.support.waiting import eventually
 
 
 def energy_sample(value: str) -> dict[str, Any]:

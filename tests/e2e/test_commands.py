@@ -11,7 +11,8 @@ from deploy.embedded import Platform
 from tests.support.charge_points import boot, ocpp_now
 from tests.support.commanded import Commanded, commanded
 from tests.support.platform import assert_no_traceback
-from tests.support.rest import Rest, eventually
+from tests.support.rest import Rest
+from tests.support.waiting import eventually
 
 UNKNOWN = "sessions/01900000-0000-7000-8000-000000000000"
 ACTIONS = ("RemoteStartTransaction", "RemoteStopTransaction")

@@ -13,7 +13,8 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from deploy.embedded import Platform
 from tests.support.charge_points import RawChargePoint, ocpp_now, raw_charge_point
 from tests.support.platform import assert_no_traceback, running_platform
-from tests.support.rest import Rest, eventually
+from tests.support.rest import Rest
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.timeout(180)]
 

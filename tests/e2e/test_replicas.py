@@ -8,7 +8,8 @@ import pytest
 from deploy.embedded import Platform
 from tests.support.platform import assert_no_traceback, running_platform
 from tests.support.postgres import create_database
-from tests.support.rest import Rest, eventually
+from tests.support.rest import Rest
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.xdist_group("replicas"), pytest.mark.timeout(180)]
 

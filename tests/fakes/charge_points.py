@@ -1,7 +1,5 @@
 """A device_service whose charge points are the test's."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -41,16 +39,3 @@ class FakeChargePoints:
         if request.name not in self._charge_points:
             await context.abort(grpc.StatusCode.NOT_FOUND, "There is no such charge point.")
         return self._charge_points[request.name]
-
-
-@asynccontextmanager
-async def serving_charge_points(
-    charge_points: FakeChargePoints, address: str
-) -> AsyncIterator[None]:
-    """Serve for the length of the block."""
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers([charge_points.handlers()])
-    server.add_insecure_port(address)
-    await server.start()
-    yield
-    await server.stop(0)

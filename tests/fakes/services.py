@@ -2,10 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
 
 from csms.gateway.v1 import call_pb2
-from servicekit.calls.server import AnyHandler, CallServer, ExchangeContext
-from servicekit.clock import SystemClock
+from servicekit.calls.server import (
+    AnyHandler,
+    BatchHandler,
+    CallContext,
+    CallServer,
+    ExchangeContext,
+)
+from servicekit.clock import Clock, SystemClock
 from servicekit.errors import ServiceUnavailable
 from servicekit.grpc_server import GrpcServer, Registration
 from servicekit.telemetry import Tracing
@@ -17,7 +26,7 @@ class RecordingCallServer(CallServer):
     """A call server that keeps every message it reads."""
 
     def __init__(self, service: "FakeService", tracing: Tracing, max_in_flight: int) -> None:
-        super().__init__(service.handlers, SystemClock(), tracing, max_in_flight=max_in_flight)
+        super().__init__(service.handlers, service.clock, tracing, max_in_flight=max_in_flight)
         self._service = service
 
     async def Exchange(
@@ -46,6 +55,7 @@ class FakeService:
         messages: How many calls each message of the stream brought.
         calls: All calls in the order in which they were read.
         healthy: What the health check finds.
+        clock: Tells it when a call expires.
     """
 
     def __init__(
@@ -55,7 +65,9 @@ class FakeService:
         *registrations: Registration,
         tracing: Tracing = NO_TRACING,
         max_in_flight: int = 4000,
+        clock: Clock | None = None,
     ) -> None:
+        self.clock = clock or SystemClock()
         self.address, self.handlers = address, dict(handlers)
         self.messages: list[int] = []
         self.calls: list[call_pb2.Call] = []
@@ -68,6 +80,18 @@ class FakeService:
     def of(self, payload: str) -> list[call_pb2.Call]:
         """Return the calls with a payload: `unreadable_frame`, `authorize`."""
         return [call for call in self.calls if payload in _names(call)]
+
+    def hold(self, payload: str) -> asyncio.Event:
+        """Let calls with a payload wait until the event is set that is returned."""
+        released, handler = asyncio.Event(), self.handlers[payload]
+        assert not isinstance(handler, BatchHandler)
+
+        async def held(context: CallContext, request: Any) -> Message | None:
+            await released.wait()
+            return await handler(context, request)
+
+        self.handlers[payload] = held
+        return released
 
     async def start(self) -> None:
         """Begin to serve."""

@@ -1,7 +1,5 @@
 """A session_service whose sessions are the test's."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -38,14 +36,3 @@ class FakeSessions:
     ) -> session_pb.ListSessionsResponse:
         self.asked.append(request)
         return session_pb.ListSessionsResponse(sessions=self.sessions)
-
-
-@asynccontextmanager
-async def serving_sessions(sessions: FakeSessions, address: str) -> AsyncIterator[None]:
-    """Serve for the length of the block."""
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers([sessions.handlers()])
-    server.add_insecure_port(address)
-    await server.start()
-    yield
-    await server.stop(0)

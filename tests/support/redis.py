@@ -8,8 +8,8 @@ import redis.asyncio
 
 from deploy.process import Process
 from deploy.redis import redis_server, url
-from tests.support.rest import eventually
 from tests.support.services import free_address
+from tests.support.waiting import eventually
 
 
 class Redis:

@@ -1,14 +1,9 @@
 """The REST API as an operator uses it."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-
-DEADLINE_S = 30.0
 
 
 class Rest:
@@ -61,13 +56,3 @@ class Rest:
     async def charge_point(self, charge_point_id: str) -> Any:
         """Return a charge point."""
         return await self.get(f"/v1/chargePoints/{quote(charge_point_id, safe='')}")
-
-
-async def eventually(
-    check: Callable[[], Awaitable[bool]], *, deadline_s: float = DEADLINE_S
-) -> None:
-    """Wait until a check holds; fail at the deadline."""
-    deadline = time.monotonic() + deadline_s
-    while not await check():
-        assert time.monotonic() < deadline, "did not come true in time"
-        await asyncio.sleep(0.1)

@@ -20,6 +20,19 @@ def free_address() -> str:
 
 
 @asynccontextmanager
+async def serving_methods(*handlers: grpc.GenericRpcHandler, address: str) -> AsyncIterator[None]:
+    """Serve a few methods for the length of the block."""
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers(handlers)
+    server.add_insecure_port(address)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(0)
+
+
+@asynccontextmanager
 async def serving(service: Service, address: str) -> AsyncIterator[grpc.aio.Channel]:
     """Serve for the length of the block and yield a channel to the service."""
     server = GrpcServer(address, service.registrations, service.check, NO_TRACING)

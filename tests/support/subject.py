@@ -12,7 +12,8 @@ from ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus, Reason
 from deploy.embedded import Platform
 from tests.support.charge_points import boot, ocpp_now
 from tests.support.commanded import Commanded, commanded
-from tests.support.rest import Rest, eventually
+from tests.support.rest import Rest
+from tests.support.waiting import eventually
 
 ACCEPTED = {"status": "Accepted"}
 REJECTED = {"status": "Rejected"}

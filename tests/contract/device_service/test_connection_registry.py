@@ -10,8 +10,7 @@ import pytest
 from device_service.ports import ConnectionRegistry, Lease
 from device_service.registry import Board, MemoryRegistry, RedisRegistry
 from tests.support.redis import Redis, running_redis
-from tests.support.rest import eventually
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 NewRegistry = Callable[..., ConnectionRegistry]
 OLD, NEW = Lease("CP 1", 1, 1), Lease("CP 1", 2, 1)

@@ -18,6 +18,7 @@ from csms.v1 import id_tag_service_pb2 as pb
 from csms.v1 import id_tag_service_pb2_grpc as pb_grpc
 from servicekit.timestamps import to_timestamp
 from tests.support.errors import failure
+from tests.support.pages import every_page
 from tests.support.services import NO_TRACING, free_address, serving
 
 
@@ -77,15 +78,9 @@ async def test_every_violation_is_reported_at_once(
 async def test_pages_go_from_newest_to_oldest(id_tags: pb_grpc.IdTagServiceAsyncStub) -> None:
     for number in range(5):
         await create(id_tags, f"TAG-{number}")
-    names: list[str] = []
-    token = ""
-    while True:
-        page = await id_tags.ListIdTags(pb.ListIdTagsRequest(page_size=2, page_token=token))
-        assert page.total_size == 5
-        names += [tag.name for tag in page.id_tags]
-        token = page.next_page_token
-        if not token:
-            break
+    pages = await every_page(id_tags.ListIdTags, pb.ListIdTagsRequest(page_size=2))
+    assert [page.total_size for page in pages] == [5, 5, 5]
+    names = [tag.name for page in pages for tag in page.id_tags]
     assert names == [f"idTags/TAG-{number}" for number in (4, 3, 2, 1, 0)]
 
 

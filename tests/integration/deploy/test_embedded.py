@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from deploy.settings import ROOT
 from tests.integration.deploy import fake_part
-from tests.integration.deploy.waiting import eventually
+from tests.support.waiting import until
 
 FREE_PORTS = (
     "PORT",
@@ -93,7 +92,7 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
     with contextlib.suppress(ProcessLookupError):
         platform.process.kill()
     await platform.process.wait()
-    await eventually(lambda: not alive(processes_of(tmp_path)))
+    await until(lambda: not alive(processes_of(tmp_path)))
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
@@ -114,13 +113,11 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 async def test_it_starts_in_order_and_stops_in_the_opposite_order(run: Run) -> None:
     await run.start()
     said = await run.until_it_says("for a password")
-    await eventually(lambda: "simulator started" in run.events())
+    await until(lambda: "simulator started" in run.events())
     family = run.family()
-    began = time.monotonic()
     run.process.send_signal(signal.SIGINT)
     code, errors = await run.end()
     assert (code, errors) == (0, "")
-    assert time.monotonic() - began < 10
     assert not alive(family)
     assert "/docs" in said
     services = {"auth_service", "session_service", "device_service"}
@@ -165,7 +162,7 @@ async def test_nothing_outlives_a_killed_runner(run: Run, tmp_path: Path) -> Non
     family = run.family()
     assert len(family) > len(PARTS)
     run.process.kill()
-    await eventually(lambda: not alive(family))
+    await until(lambda: not alive(family))
     assert not alive(processes_of(tmp_path))
 
 

@@ -20,8 +20,9 @@ from csms.v1 import session_service_pb2 as sessions
 from csms.v1 import session_service_pb2_grpc as sessions_grpc
 from deploy.parts import ENVOY, Parts, lay_out
 from deploy.process import Process, run_to_end
-from deploy.settings import Settings
-from tests.integration.deploy.waiting import eventually
+from tests.support.platform import settings
+from tests.support.services import serving_methods
+from tests.support.waiting import until
 
 HANDSHAKE = (
     "Host: voltmesh\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
@@ -105,17 +106,8 @@ async def echo_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
 @pytest.fixture(scope="module")
 async def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     folder = tmp_path_factory.mktemp("envoy")
-    settings = Settings(
-        data=folder / "data",
-        build=folder / "build",
-        port=0,
-        envoy_admin_port=0,
-        auth_port=0,
-        session_port=0,
-        device_port=0,
-        gateway_port=0,
-    )
-    parts = Parts(settings=settings, layout=lay_out(settings), database_url="")
+    chosen = settings(folder)
+    parts = Parts(settings=chosen, layout=lay_out(chosen), database_url="")
     parts.write_envoy_config()
     return parts
 
@@ -125,15 +117,11 @@ async def front_door(parts: Parts) -> AsyncIterator[str]:
     """host:port of Envoy; behind it are a gateway and device_service, the others are away."""
     host, _, port = parts.layout.gateways["gateway"].rpartition(":")
     gateway = await asyncio.start_server(echo_head, host, int(port))
-    service = grpc.aio.server()
-    service.add_generic_rpc_handlers([charge_point_service(), command_service()])
-    service.add_insecure_port(parts.layout.services["device_service"])
-    await service.start()
-    envoy = parts.envoy()
-    await envoy.start()
-    yield parts.layout.public
-    await envoy.stop()
-    await service.stop(0)
+    envoy, device = parts.envoy(), parts.layout.services["device_service"]
+    async with serving_methods(charge_point_service(), command_service(), address=device):
+        await envoy.start()
+        yield parts.layout.public
+        await envoy.stop()
     gateway.close()
     await gateway.wait_closed()
 
@@ -330,7 +318,7 @@ async def test_the_access_log_holds_no_query_and_no_credentials(
     headers = {"authorization": "Basic c2VjcmV0", "x-request-id": "find-me"}
     await rest.get("/v1/chargePoints/CP-7?nope=s3cret", headers=headers)
     log = parts.settings.data / "logs" / "envoy.log"
-    await eventually(lambda: "find-me" in log.read_text())
+    await until(lambda: "find-me" in log.read_text())
     text = log.read_text()
     assert "/v1/chargePoints/CP-7" in text
     assert "s3cret" not in text

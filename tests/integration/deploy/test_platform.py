@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from deploy.embedded import Platform
 from deploy.ports import answering, serving
-from deploy.settings import ROOT, Settings
+from deploy.settings import ROOT
 from tests.integration.deploy import fake_part
+from tests.support.platform import running_platform
 
 OURS = ("auth_service", "session_service", "device_service", "gateway", "gateway-2")
 
@@ -23,23 +23,8 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
         "PYTHONPATH": os.pathsep.join(map(str, (folder, ROOT, ROOT / "protos/gen"))),
         "FAKE_JOURNAL": str(folder / "journal"),
     }
-    async with Platform(settings(folder), extra_env=dict.fromkeys(OURS, env)) as platform:
+    async with running_platform(folder, extra_env=dict.fromkeys(OURS, env), gateways=2) as platform:
         yield platform
-
-
-def settings(folder: Path) -> Settings:
-    return Settings(
-        data=folder / "data",
-        build=folder / "build",
-        port=0,
-        envoy_admin_port=0,
-        auth_port=0,
-        session_port=0,
-        device_port=0,
-        gateway_port=0,
-        fleet=0,
-        gateways=2,
-    )
 
 
 async def test_a_killed_part_is_gone_until_it_is_started(platform: Platform) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from device_service.config import Config
 from device_service.wiring import build
+from tests.fakes.deliverer import Deliverer
+from tests.integration.device_service.commands import Operator
 from tests.integration.device_service.gateway import Platform, SetClock
 from tests.support.services import NO_TRACING, free_address, serving
 
@@ -34,3 +36,19 @@ async def start_platform(database_url: str) -> AsyncIterator[StartPlatform]:
 async def platform(start_platform: StartPlatform) -> Platform:
     """The service with its default settings."""
     return await start_platform()
+
+
+@pytest.fixture
+def operator(platform: Platform) -> Operator:
+    """Who calls CommandService."""
+    return Operator(platform)
+
+
+@pytest.fixture
+async def deliverer(platform: Platform, database_url: str) -> AsyncIterator[Deliverer]:
+    """A charge point CP-1 is registered and connected."""
+    deliverer = Deliverer(database_url, platform.clock)
+    await platform.create("CP-1")
+    await deliverer.connect("CP-1")
+    yield deliverer
+    await deliverer.close()

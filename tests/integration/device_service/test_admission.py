@@ -14,6 +14,7 @@ from servicekit.database import Database
 from servicekit.pagination import page_request
 from tests.integration.device_service.conftest import StartPlatform
 from tests.integration.device_service.gateway import NOW, Caller, Platform, a_boot, ask
+from tests.support.pages import every_page
 
 ADMITTED = admission_pb2.VERDICT_ADMITTED
 UNKNOWN = admission_pb2.VERDICT_UNKNOWN_CHARGE_POINT
@@ -158,17 +159,10 @@ async def test_pages_of_refusals_go_from_newest_to_oldest(platform: Platform) ->
     for number in range(5):
         platform.clock.move(seconds=number % 2)
         await platform.admit(f"CP-{number}")
-    found: list[str] = []
-    token = ""
-    while True:
-        page = await platform.charge_points.ListRefusedHandshakes(
-            pb.ListRefusedHandshakesRequest(page_size=2, page_token=token)
-        )
-        assert page.total_size == 5
-        found += [item.charge_point_id for item in page.refused_handshakes]
-        token = page.next_page_token
-        if not token:
-            break
+    request = pb.ListRefusedHandshakesRequest(page_size=2)
+    pages = await every_page(platform.charge_points.ListRefusedHandshakes, request)
+    assert [page.total_size for page in pages] == [5, 5, 5]
+    found = [item.charge_point_id for page in pages for item in page.refused_handshakes]
     assert found == ["CP-4", "CP-3", "CP-2", "CP-1", "CP-0"]
 
 

@@ -22,6 +22,7 @@ from tests.integration.device_service.gateway import (
     ask,
     exchange,
 )
+from tests.support.pages import every_page
 
 CHARGING = core_pb2.CHARGE_POINT_STATUS_CHARGING
 AVAILABLE = core_pb2.CHARGE_POINT_STATUS_AVAILABLE
@@ -339,17 +340,10 @@ async def test_pages_of_notices_go_from_newest_to_oldest(platform: Platform) -> 
     for number in range(5):
         platform.clock.move(seconds=number % 2)
         await ask(platform, caller.request(core_pb2.DataTransferRequest(vendor_id=str(number))))
-    found: list[str] = []
-    token = ""
-    while True:
-        page = await platform.charge_points.ListNotices(
-            pb.ListNoticesRequest(parent="chargePoints/CP-1", page_size=2, page_token=token)
-        )
-        assert page.total_size == 5
-        found += [json.loads(item.payload)["vendorId"] for item in page.notices]
-        token = page.next_page_token
-        if not token:
-            break
+    request = pb.ListNoticesRequest(parent="chargePoints/CP-1", page_size=2)
+    pages = await every_page(platform.charge_points.ListNotices, request)
+    assert [page.total_size for page in pages] == [5, 5, 5]
+    found = [json.loads(item.payload)["vendorId"] for page in pages for item in page.notices]
     assert found == ["4", "3", "2", "1", "0"]
 
 

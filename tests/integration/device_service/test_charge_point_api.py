@@ -18,6 +18,7 @@ from tests.integration.device_service.gateway import (
     exchange,
 )
 from tests.support.errors import failure
+from tests.support.pages import every_page
 
 
 async def update(platform: Platform, identity: str, mask: list[str] | None, **values: Any) -> Any:
@@ -83,17 +84,10 @@ async def test_pages_go_from_newest_to_oldest(platform: Platform) -> None:
     for number in range(5):
         platform.clock.move(seconds=number % 2)  # some are of the same moment
         await platform.create(f"CP-{number}")
-    found: list[str] = []
-    token = ""
-    while True:
-        page = await platform.charge_points.ListChargePoints(
-            pb.ListChargePointsRequest(page_size=2, page_token=token)
-        )
-        assert page.total_size == 5
-        found += [item.name for item in page.charge_points]
-        token = page.next_page_token
-        if not token:
-            break
+    request = pb.ListChargePointsRequest(page_size=2)
+    pages = await every_page(platform.charge_points.ListChargePoints, request)
+    assert [page.total_size for page in pages] == [5, 5, 5]
+    found = [item.name for page in pages for item in page.charge_points]
     assert found == [f"chargePoints/CP-{number}" for number in (4, 3, 2, 1, 0)]
 
 
@@ -272,17 +266,10 @@ async def test_connectors_are_listed_by_charge_point_and_number(platform: Platfo
         await exchange(
             platform, *(caller.request(a_status(connector_id=number)) for number in (10, 2, 0))
         )
-    found: list[str] = []
-    token = ""
-    while True:
-        page = await platform.charge_points.ListConnectors(
-            pb.ListConnectorsRequest(parent="chargePoints/-", page_size=2, page_token=token)
-        )
-        assert page.total_size == 9
-        found += [item.name for item in page.connectors]
-        token = page.next_page_token
-        if not token:
-            break
+    request = pb.ListConnectorsRequest(parent="chargePoints/-", page_size=2)
+    pages = await every_page(platform.charge_points.ListConnectors, request)
+    assert [page.total_size for page in pages] == [9] * 5
+    found = [item.name for page in pages for item in page.connectors]
     assert found == [
         f"chargePoints/{identity}/connectors/{number}"
         for identity in ("A", "B", "a")

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,27 +16,11 @@ from device_service.ports import Outcome
 from servicekit.status import reason_of
 from tests.fakes.deliverer import ACCEPTED, Deliverer
 from tests.integration.device_service.commands import Operator, id_of, reset
-from tests.integration.device_service.gateway import Platform
-from tests.integration.device_service.statements import noted
+from tests.support.statements import noted
 
 LATER = {**reset(), "deliver_when_online": True}
 LEASE = timedelta(seconds=30)
 REPLACED = GatewayLost("The connection was replaced.")
-
-
-@pytest.fixture
-def operator(platform: Platform) -> Operator:
-    return Operator(platform)
-
-
-@pytest.fixture
-async def deliverer(platform: Platform, database_url: str) -> AsyncIterator[Deliverer]:
-    """A charge point CP-1 is registered and connected."""
-    deliverer = Deliverer(database_url, platform.clock)
-    await platform.create("CP-1")
-    await deliverer.connect("CP-1")
-    yield deliverer
-    await deliverer.close()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from device_service.wiring import SCHEMA
 from servicekit.database import Database
 from servicekit.group_commit import GroupCommit
 from tests.integration.device_service.gateway import NOW
-from tests.integration.device_service.statements import noted
+from tests.support.statements import noted
 
 
 @pytest.fixture
@@ -137,7 +137,15 @@ async def test_newest_connection_of_a_batch_is_the_current_one(database: Databas
 
 
 @pytest.mark.parametrize(
-    "kind", [StatusReported, NoticeReported, ConnectionOpened, ConnectionClosed, GatewayBeat]
+    "kind",
+    [
+        BootReported,
+        StatusReported,
+        NoticeReported,
+        ConnectionOpened,
+        ConnectionClosed,
+        GatewayBeat,
+    ],
 )
 async def test_writers_that_meet_on_the_same_rows_do_not_deadlock(
     database: Database, kind: type[Fact]

@@ -11,8 +11,7 @@ from csms.v1 import charge_point_service_pb2_grpc as pb_grpc
 from tests.fakes.linked_gateway import LinkedGateway, LinkEnd
 from tests.integration.device_service.gateway import Platform
 from tests.support.errors import failure
-from tests.support.rest import eventually
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 
 def watch(platform: Platform, identity: str = "CP-1") -> Any:

@@ -13,13 +13,7 @@ from tests.integration.device_service.commands import Operator, id_of, reset
 from tests.integration.device_service.conftest import StartPlatform
 from tests.integration.device_service.gateway import Platform
 from tests.support.errors import failure
-from tests.support.rest import eventually
-from tests.support.waiting import until
-
-
-@pytest.fixture
-def operator(platform: Platform) -> Operator:
-    return Operator(platform)
+from tests.support.waiting import eventually, until
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from csms.v1 import charge_point_service_pb2 as pb
 from tests.fakes.linked_gateway import LinkedGateway
 from tests.integration.device_service.conftest import StartPlatform
 from tests.integration.device_service.gateway import Platform
-from tests.support.rest import eventually
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from tests.fakes.deliverer import (
     REMOTE_START_REJECTED,
     Deliverer,
 )
-from tests.fakes.sessions import FakeSessions, serving_sessions
+from tests.fakes.sessions import FakeSessions
 from tests.integration.device_service.commands import Operator, remote_start, reset
 from tests.integration.device_service.conftest import StartPlatform
-from tests.support.services import free_address
+from tests.support.services import free_address, serving_methods
 
 AWAITED = pb.Command.SESSION_OUTCOME_AWAITED
 STARTED = pb.Command.SESSION_OUTCOME_STARTED
@@ -65,7 +65,7 @@ async def test_session_that_came_is_named(
     operator: Operator, deliverer: Deliverer, sessions: FakeSessions, address: str
 ) -> None:
     sessions.add("sessions/before", operator.platform.clock.now() - timedelta(seconds=1))
-    async with serving_sessions(sessions, address):
+    async with serving_methods(sessions.handlers(), address=address):
         command = await answered(operator, deliverer, REMOTE_START_ACCEPTED)
         assert (command.state, command.session_outcome) == (pb.Command.STATE_COMPLETED, AWAITED)
         watch = watching(operator, command)
@@ -83,7 +83,7 @@ async def test_session_that_came_is_named(
 async def test_session_that_does_not_come_is_given_up(
     operator: Operator, deliverer: Deliverer, sessions: FakeSessions, address: str
 ) -> None:
-    async with serving_sessions(sessions, address):
+    async with serving_methods(sessions.handlers(), address=address):
         command = await answered(operator, deliverer, REMOTE_START_ACCEPTED)
         watch = watching(operator, command)
         await anext(watch)
@@ -99,7 +99,7 @@ async def test_nothing_is_said_while_session_service_is_away(
     await anext(watch)
     sessions.add("sessions/1", operator.platform.clock.now())
     operator.platform.clock.move(seconds=121)
-    async with serving_sessions(sessions, address):
+    async with serving_methods(sessions.handlers(), address=address):
         assert (await anext(watch)).session == "sessions/1"
 
 

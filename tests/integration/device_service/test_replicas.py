@@ -12,7 +12,7 @@ from tests.integration.device_service.commands import Operator, id_of, reset
 from tests.integration.device_service.conftest import StartPlatform
 from tests.integration.device_service.gateway import Platform
 from tests.support.redis import Redis, running_redis
-from tests.support.rest import eventually
+from tests.support.waiting import eventually
 
 SLOW_POLL_S = 60
 """So that a command which arrives was told of, not found."""

@@ -10,14 +10,11 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from csms.ocpp.v16 import core_pb2
-from servicekit.calls.server import CallContext
 from tests.integration.gateway.harness import (
     Installation,
     answer,
     ask,
     authorize,
-    authorized,
     frame,
     installed,
 )
@@ -178,23 +175,15 @@ async def test_flood_is_answered_in_order_and_delays_nobody_else() -> None:
 
         sending = asyncio.create_task(send())
         await until(lambda: len(gateway.auth.of("authorize")) > 100)
-        begun = asyncio.get_running_loop().time()
         assert (await ask(other, frame("h", "Heartbeat")))[:2] == [3, "h"]
-        assert asyncio.get_running_loop().time() - begun < 2
         assert len(gateway.auth.of("authorize")) < 10_000, "the flood was over before"
         assert [(await answer(flooder))[:2] for _ in ids] == [[3, item] for item in ids]
         await sending
 
 
 async def test_flood_waits_in_the_charge_point_and_not_in_the_gateway() -> None:
-    released = asyncio.Event()
-
-    async def slow(context: CallContext, request: core_pb2.AuthorizeRequest) -> Any:
-        await released.wait()
-        return await authorized(context, request)
-
     async with installed(max_frames_per_second=1_000_000) as gateway:
-        gateway.auth.handlers["authorize"] = slow
+        released = gateway.auth.hold("authorize")
         flooder, other = await gateway.charge_point(), await gateway.charge_point("/ocpp/CP-2")
         ids = [f"{number}{'x' * 20_000}" for number in range(2000)]  # more than sockets buffer
 

@@ -158,13 +158,7 @@ async def test_frame_before_a_close_is_processed(gateway: Installation) -> None:
 async def test_frame_before_a_dropped_line_is_processed(gateway: Installation) -> None:
     socket = await gateway.charge_point()
     await ask(socket, authorize("0"))
-    raw, released = socket.transport.get_extra_info("socket"), asyncio.Event()
-
-    async def slow(context: CallContext, request: core_pb2.AuthorizeRequest) -> Any:
-        await released.wait()
-        return await authorized(context, request)
-
-    gateway.auth.handlers["authorize"] = slow
+    raw, released = socket.transport.get_extra_info("socket"), gateway.auth.hold("authorize")
     await socket.send(authorize("1", "LAST"))
     raw.shutdown(sockets.SHUT_RDWR)
     await until(lambda: len(gateway.auth.of("authorize")) == 2)
@@ -203,7 +197,6 @@ async def test_each_action_has_its_answer_while_services_are_away() -> None:
     async with installed(call_timeout_s=0.4) as gateway:
         socket = await gateway.charge_point()
         await asyncio.gather(gateway.auth.kill(), gateway.session.kill(), gateway.device.kill())
-        begun = asyncio.get_running_loop().time()
         boot = await ask(
             socket,
             frame("b", "BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"}),
@@ -217,7 +210,6 @@ async def test_each_action_has_its_answer_while_services_are_away() -> None:
                 "InternalError",
             ]
         assert (await ask(socket, frame("h", "Heartbeat")))[0] == 3
-        assert asyncio.get_running_loop().time() - begun < 5
 
 
 async def test_call_during_a_restart_is_only_late(gateway: Installation) -> None:
@@ -272,11 +264,47 @@ async def test_stop_does_not_wait_for_ever_for_what_no_service_answers(
     assert left["connections"] == 2
 
 
-async def test_superseded_socket_is_served_and_ends_by_itself() -> None:
-    async with installed(superseded_grace_s=1) as gateway:
+class Graces:
+    """The timers that close superseded sockets, which run out when the test says so."""
+
+    length_s = 3600.0
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._call_later = loop.call_later
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def call_later(self, delay: float, *call: Any, **options: Any) -> asyncio.TimerHandle:
+        timer = self._call_later(delay, *call, **options)
+        if delay == self.length_s:
+            self._timers.append(timer)
+        return timer
+
+    def end(self) -> None:
+        for timer in self._timers:
+            if not timer.cancelled():
+                timer._run()
+
+
+@pytest.fixture
+async def graces(monkeypatch: pytest.MonkeyPatch) -> Graces:
+    loop = asyncio.get_running_loop()
+    graces = Graces(loop)
+    monkeypatch.setattr(loop, "call_later", graces.call_later)
+    return graces
+
+
+async def test_superseded_socket_is_served(gateway: Installation) -> None:
+    older = await gateway.charge_point()
+    newer = await gateway.charge_point()
+    assert (await ask(older, authorize("1")))[0] == 3
+    assert (await ask(newer, authorize("2")))[0] == 3
+
+
+async def test_superseded_socket_ends_by_itself(graces: Graces) -> None:
+    async with installed(superseded_grace_s=graces.length_s) as gateway:
         older = await gateway.charge_point()
         newer = await gateway.charge_point()
-        assert (await ask(older, authorize("1")))[0] == 3
+        graces.end()
         with pytest.raises(ConnectionClosed) as closed:
             await answer(older)
         assert closed.value.rcvd is not None
@@ -284,12 +312,13 @@ async def test_superseded_socket_is_served_and_ends_by_itself() -> None:
         assert (await ask(newer, authorize("2")))[0] == 3
 
 
-async def test_superseded_socket_that_counts_again_stays() -> None:
-    async with installed(superseded_grace_s=1) as gateway:
+async def test_superseded_socket_that_counts_again_stays(graces: Graces) -> None:
+    async with installed(superseded_grace_s=graces.length_s) as gateway:
         older, other = await gateway.charge_point(), await gateway.charge_point("/ocpp/CP-2")
         await (await gateway.charge_point()).close()
         await gateway.link.attached(count=3)  # the older one again
-        await gateway.charge_point("/ocpp/CP-2")  # which is let go later than the older one was
+        await gateway.charge_point("/ocpp/CP-2")
+        graces.end()
         assert await closed_with(other) == 1000
         assert (await ask(older, authorize("1")))[0] == 3
 

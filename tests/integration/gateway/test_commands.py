@@ -14,7 +14,6 @@ from websockets.asyncio.client import ClientConnection
 from csms.gateway.v1 import gateway_link_pb2 as pb
 from csms.ocpp.v16 import core_pb2
 from csms.ocpp.v16.central_system_call_pb2 import CentralSystemCall
-from servicekit.calls.server import CallContext
 from servicekit.telemetry import Tracing
 from tests.fakes.gateway_link import a_command
 from tests.fakes.otlp import collecting
@@ -25,7 +24,6 @@ from tests.integration.gateway.harness import (
     authorize,
     frame,
     installed,
-    metered,
 )
 from tests.support.services import free_address
 from tests.support.waiting import until
@@ -215,13 +213,7 @@ async def test_hard_reset_fails_all_that_is_under_way_at_once(gateway: Installat
 async def test_socket_that_closes_behind_a_slow_call_fails_its_command_at_once(
     gateway: Installation,
 ) -> None:
-    released = asyncio.Event()
-
-    async def slow(context: CallContext, request: core_pb2.MeterValuesRequest) -> Any:
-        await released.wait()
-        return await metered(context, request)
-
-    gateway.session.handlers["meter_values"] = slow
+    released = gateway.session.hold("meter_values")
     socket = await connected(gateway)
     command_id = gateway.link.deliver(RESET)
     await answer(socket)
@@ -236,13 +228,7 @@ async def test_socket_that_closes_behind_a_slow_call_fails_its_command_at_once(
 
 async def test_answer_behind_a_flood_of_calls_is_read(gateway: Installation) -> None:
     """The flood comes first, the reader pauses; the command and its answer go through."""
-    released = asyncio.Event()
-
-    async def slow(context: CallContext, request: core_pb2.MeterValuesRequest) -> Any:
-        await released.wait()
-        return await metered(context, request)
-
-    gateway.session.handlers["meter_values"] = slow
+    released = gateway.session.hold("meter_values")
     socket = await connected(gateway)
     flood = [str(number) for number in range(1000)]
     for number in flood:
@@ -257,13 +243,7 @@ async def test_answer_behind_a_flood_of_calls_is_read(gateway: Installation) -> 
 
 async def test_heartbeats_behind_a_slow_call_are_answered_one_by_one(gateway: Installation) -> None:
     """However many: the answer to one begins the next."""
-    released = asyncio.Event()
-
-    async def slow(context: CallContext, request: core_pb2.MeterValuesRequest) -> Any:
-        await released.wait()
-        return await metered(context, request)
-
-    gateway.session.handlers["meter_values"] = slow
+    released = gateway.session.hold("meter_values")
     socket = await connected(gateway)
     command_id = gateway.link.deliver(RESET)
     reset = await answer(socket)
@@ -278,13 +258,7 @@ async def test_heartbeats_behind_a_slow_call_are_answered_one_by_one(gateway: In
 
 
 async def test_flood_beyond_all_bounds_is_read_no_further(gateway: Installation) -> None:
-    released = asyncio.Event()
-
-    async def slow(context: CallContext, request: core_pb2.MeterValuesRequest) -> Any:
-        await released.wait()
-        return await metered(context, request)
-
-    gateway.session.handlers["meter_values"] = slow
+    released = gateway.session.hold("meter_values")
     socket = await connected(gateway)
     command_id = gateway.link.deliver(RESET, answer_timeout=timedelta(seconds=1))
     call = await answer(socket)

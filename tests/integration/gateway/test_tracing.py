@@ -2,8 +2,12 @@
 
 import asyncio
 
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from servicekit import telemetry
 from servicekit.telemetry import Tracing
 from tests.fakes.otlp import collecting
 from tests.integration.gateway.harness import ask, authorize, frame, installed
@@ -57,8 +61,16 @@ async def test_trace_of_the_caller_goes_on() -> None:
 
 
 async def test_receiver_that_is_away_does_not_hold_up_the_end() -> None:
-    tracing = Tracing("service", f"http://{free_address()}")
-    with tracing.span("lost"):
+    endpoint = f"http://{free_address()}"
+    tracing, provider = Tracing("service", endpoint), TracerProvider()
+    patient = OTLPSpanExporter(endpoint, insecure=True, timeout=3 * telemetry._EXPORT_TIMEOUT_S)
+    provider.add_span_processor(BatchSpanProcessor(patient))
+    with tracing.span("lost"), provider.get_tracer("patient").start_as_current_span("lost"):
         pass
-    async with asyncio.timeout(4):
-        await asyncio.to_thread(tracing.close)
+    closing, waiting = (
+        asyncio.create_task(asyncio.to_thread(end)) for end in (tracing.close, provider.shutdown)
+    )
+    done, _ = await asyncio.wait({closing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    assert done == {closing}
+    patient.shutdown()
+    await waiting

@@ -4,10 +4,11 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import exc, text
+from sqlalchemy import event, exc, text
 
 from deploy.postgres import EmbeddedPostgres
 from servicekit.database import Database
@@ -148,6 +149,34 @@ async def test_outage_that_nobody_met_is_not_met_afterwards(
     await server.start()
     await asyncio.gather(database.check(), database.check())
     await execute(database, "SELECT 1")
+
+
+async def test_server_that_closes_each_new_connection_is_away(
+    server: EmbeddedPostgres, database: Database
+) -> None:
+    def terminate(driver: Any, _: object) -> None:
+        pid = driver.driver_connection.info.backend_pid
+        with psycopg.connect(server.uri) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+
+    engine = database._engine.sync_engine
+    event.listen(engine, "connect", terminate)
+    for _ in range(3):
+        with pytest.raises(DatabaseUnavailable):
+            await database.check()
+        with pytest.raises(DatabaseUnavailable):
+            await execute(database, "SELECT 1")
+    event.remove(engine, "connect", terminate)
+    await database.check()
+
+
+async def test_misuse_of_a_connection_is_no_outage(database: Database) -> None:
+    async def begin_twice() -> None:
+        async with database.transaction() as connection:
+            await connection.begin()
+
+    with pytest.raises(exc.InvalidRequestError):
+        await begin_twice()
 
 
 async def test_outage_within_a_transaction_is_told(

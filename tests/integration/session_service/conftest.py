@@ -24,6 +24,7 @@ from csms.v1 import id_tag_service_pb2, id_tag_service_pb2_grpc, session_service
 from csms.v1 import session_service_pb2 as pb
 from servicekit.calls.client import CallClient
 from servicekit.clock import SystemClock
+from servicekit.database import Database
 from servicekit.timestamps import to_timestamp
 from tests.support.services import NO_TRACING, free_address, serving
 
@@ -213,6 +214,14 @@ async def session_gateway(
             id_tag_service_pb2_grpc.IdTagServiceStub(auth),
             gateway,
         )
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """session_service's schema, past the service."""
+    database = Database(database_url, session_service.wiring.SCHEMA)
+    yield database
+    await database.close()
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import pytest
 from csms.ocpp.v16 import types_pb2
 from csms.v1 import session_service_pb2 as pb
 from session_service.use_cases import endings
-from tests.fakes.charge_points import FakeChargePoints, serving_charge_points
+from tests.fakes.charge_points import FakeChargePoints
 from tests.integration.session_service.conftest import Platform, at, energy, session_gateway
 from tests.support.errors import failure
-from tests.support.rest import eventually
-from tests.support.services import free_address
+from tests.support.services import free_address, serving_methods
+from tests.support.waiting import eventually
 
 INFERRED = pb.Session.SOURCE_INFERRED
 STATION = pb.Session.SOURCE_STATION
@@ -145,7 +145,7 @@ async def impatient(
     """Serve a session_service that gives sessions up after moments."""
     device = free_address()
     async with (
-        serving_charge_points(charge_points, device),
+        serving_methods(charge_points.handlers(), address=device),
         session_gateway(
             database_url, auth_address, device, tend_interval_s=0.05, **settings
         ) as platform,

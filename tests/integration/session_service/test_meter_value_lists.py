@@ -12,6 +12,7 @@ from csms.v1 import session_service_pb2 as pb
 from servicekit.timestamps import to_datetime
 from tests.integration.session_service.conftest import T0, Platform, at, energy
 from tests.support.errors import failure
+from tests.support.pages import every_page
 
 CONNECTOR = "chargePoints/CP-1/connectors/1"
 SAMPLE = types_pb2.SampledValue
@@ -24,14 +25,9 @@ async def walk(
 ) -> list[pb.MeterValue]:
     """Return the meter values of all pages; no page is longer than asked for."""
     request = pb.ListMeterValuesRequest(parent=parent, page_size=page_size, **filters)
-    found: list[pb.MeterValue] = []
-    while True:
-        page = await platform.sessions.ListMeterValues(request)
-        assert len(page.meter_values) <= page_size
-        found += page.meter_values
-        if not page.next_page_token:
-            return found
-        request.page_token = page.next_page_token
+    pages = await every_page(platform.sessions.ListMeterValues, request)
+    assert max(len(page.meter_values) for page in pages) <= page_size
+    return [value for page in pages for value in page.meter_values]
 
 
 def seconds(values: list[pb.MeterValue]) -> list[float]:

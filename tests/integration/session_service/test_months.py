@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -17,8 +16,8 @@ from servicekit.errors import DatabaseUnavailable
 from session_service.store.months import Months, Retention
 from tests.fakes.clock import FakeClock
 from tests.integration.session_service.conftest import T0, Platform, energy
-from tests.support.rest import eventually
 from tests.support.services import NO_TRACING, free_address, serving
+from tests.support.waiting import eventually
 
 DEFAULT = "meter_values_default"
 JANUARY, FEBRUARY, MARCH, APRIL = (datetime(2001, month, 1, tzinfo=UTC) for month in range(1, 5))
@@ -29,13 +28,6 @@ WAITING = (
     "SELECT count(*) = {} FROM pg_stat_activity"
     " WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url, "session")
-    yield database
-    await database.close()
 
 
 class Partitions:

@@ -1,7 +1,5 @@
 """A small central system, spoken by the central system's side of the `ocpp` package."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -119,14 +117,6 @@ def boot(status: str, interval: int) -> Any:
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-async def eventually(condition: Callable[[], Any], timeout_s: float = 20) -> None:
-    """Wait until something is true, and fail when it is not in time."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

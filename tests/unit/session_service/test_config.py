@@ -23,6 +23,7 @@ NEEDED: dict[str, Any] = {
         ("session_silence_s", 1e11),
         ("event_retention_days", 1_000_000),
         ("meter_value_retention_days", 1_000_000),
+        ("quarantine_retention_days", 1_000_000),
     ],
 )
 def test_time_before_all_times_is_refused(setting: str, value: float) -> None:
