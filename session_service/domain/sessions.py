@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from servicekit.errors import ErrorKind, InvalidRequest, PlatformError, Violation
-from session_service.domain.facts import IdTagInfo, Start, Stop
+from session_service.domain.facts import IdTagInfo, Stop
 from session_service.domain.flags import ANSWERED_BY_STOP, Flag, words
 from session_service.domain.meter_values import MeterValue
 from session_service.domain.registers import MOST_WH, Reading, Series, last_reading, registers
@@ -137,6 +137,20 @@ class Session:
         return self.end is not None and self.end.source is Source.INFERRED
 
     @property
+    def is_followed(self) -> bool:
+        """Whether the end follows from the begin of another session on the connector."""
+        return Flag.STOP_MISSING_NEXT_START in self.flags
+
+    @property
+    def start_is_believed(self) -> bool:
+        """Whether the start time tells what came before and after it on the connector.
+
+        It does not when it stands for one that was not told, or comes from a clock that was not
+        set: then it lies years back.
+        """
+        return self.start_time_reported and self.start_receive_time - self.start_time < _LATEST
+
+    @property
     def start_source(self) -> Source:
         """How the begin is known; without a reported time, from the receipt of the start."""
         return Source.STATION if self.start_time_reported else Source.INFERRED
@@ -195,13 +209,18 @@ class Session:
         """Return the session with what these meter values show among what was read before."""
         return self.read(sorted([*self.series, *registers(values)]))
 
-    def superseded(self, start: Start) -> "Session":
-        """Return the session as the next start on its connector leaves it, its stop missing.
+    def superseded(self, following: "Session", now: datetime) -> "Session":
+        """Return the session as the next one on its connector leaves it, its stop missing.
 
-        Without a reading the register of that start tells how much has flowed.
+        What was read when that one had begun is not counted. Without a reading the register with
+        which that one began tells how much has flowed.
         """
-        last = self.latest or Reading(start.begin_time, Decimal(start.key.meter_start))
-        return self._inferred(last, Flag.STOP_MISSING_NEXT_START, start.create_time)
+        begin = following.start_time
+        if following.start_is_believed and self.series and self.series[-1][0] > begin:
+            own = [(time, register) for time, register in self.series if time <= begin]
+            return self.read(own).superseded(following, now)
+        last = self.latest or Reading(begin, Decimal(following.meter_start))
+        return self._inferred(last, Flag.STOP_MISSING_NEXT_START, now)
 
     def given_up(self, why: Flag, now: datetime) -> "Session":
         """Return the session as it is taken to have ended when nothing more was heard of it."""
@@ -209,9 +228,12 @@ class Session:
         return self._inferred(last, why, now)
 
     def followed(self) -> "Session":
-        """Return the session with its inferred end moved to the last reading, if that is later."""
+        """Return the session with its inferred end moved to the last reading, if that is later.
+
+        What was read after another session has begun on the connector moves no end.
+        """
         assert self.end is not None
-        if self.latest is None or self.latest.time <= self.end.time:
+        if self.is_followed or self.latest is None or self.latest.time <= self.end.time:
             return self
         meter_stop = self._at_least_start(self.latest)
         end = dataclasses.replace(self.end, time=self.latest.time, meter_stop=meter_stop)
@@ -325,6 +347,7 @@ class SessionFilter:
     start_time_until: datetime | None = None
 
 
+_LATEST = timedelta(days=30)
 _ROUNDING_WH = 1
 _MICROSECOND = timedelta(microseconds=1)
 _HOUR = timedelta(hours=1) // _MICROSECOND

@@ -11,9 +11,10 @@ from session_service.store.events import Changes
 from session_service.store.meter_values import stop_rows, store_meter_values
 from session_service.store.orphans import keep_orphan, orphan_of, settle
 from session_service.store.transactions import (
+    find_following,
     find_given,
     find_named,
-    find_running,
+    find_open,
     find_superseded,
     store_end,
     store_start,
@@ -23,7 +24,7 @@ Fact = Start | Stop | QuarantineEntry
 Outcome = StartAnswer | IdTagInfo | None
 
 _STARTED_LATER = "Its start came later, and the session ended by this stop."
-_FITTED_ONE = "It named no transaction, and ended the only running session that it fits."
+_FITTED_ONE = "It named no transaction, and ended the only session that it fits."
 
 
 class Batch:
@@ -58,21 +59,29 @@ class Batch:
     async def _start(self, start: Start) -> StartAnswer:
         answer, session = await store_start(self._changes, start)
         if session is not None:
-            for running in await find_superseded(self._connection, session):
-                await store_end(self._changes, running, running.superseded(start))
-            await self._match(session, start.create_time)
+            await self._place(session)
         return answer
 
-    async def _match(self, session: Session, now: datetime) -> None:
-        """End a session whose stop came before its start."""
+    async def _place(self, begun: Session) -> None:
+        """Let a connector carry one transaction at a time, in whatever order starts arrive."""
+        now = begun.create_time
+        for before in await find_superseded(self._connection, begun):
+            await store_end(self._changes, before, before.superseded(begun, now))
+        following = await find_following(self._connection, begun)
+        if not await self._match(begun, now) and following is not None:
+            await store_end(self._changes, begun, begun.superseded(following, now))
+
+    async def _match(self, session: Session, now: datetime) -> bool:
+        """End a session whose stop came before its start; tell whether there was one."""
         found = await orphan_of(self._connection, session)
         if found is None:
-            return
+            return False
         entry_id, stop = found
         await self.end(session, stop)
         await settle(
             self._connection, entry_id, Resolution(now, _STARTED_LATER, session_id=session.id)
         )
+        return True
 
     async def _stop(self, stop: Stop) -> IdTagInfo | None:
         session = await find_named(self._connection, stop)
@@ -109,8 +118,8 @@ class Batch:
         return session.end.id_tag_info
 
     async def _only_fitting(self, stop: Stop) -> Session | None:
-        running = await find_running(self._connection, stop.charge_point_id)
-        fitting = [session for session in running if session.may_have_ended_by(stop)]
+        found = await find_open(self._connection, stop)
+        fitting = [session for session in found if session.may_have_ended_by(stop)]
         return fitting[0] if len(fitting) == 1 else None
 
     def _entry(self, stop: Stop, reason: QuarantineReason) -> QuarantineEntry:

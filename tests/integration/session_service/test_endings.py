@@ -57,13 +57,6 @@ async def test_session_whose_stop_is_missing_does_not_use_up_its_tag(platform: P
     assert elsewhere.id_tag_info.status == types_pb2.AUTHORIZATION_STATUS_CONCURRENT_TX
 
 
-async def test_start_that_comes_late_does_not_end_a_newer_session(platform: Platform) -> None:
-    newer = (await platform.gateway.start(timestamp=at(7200))).transaction_id
-    older = (await platform.gateway.start()).transaction_id
-    for running in (newer, older):
-        assert (await platform.session(running)).state == pb.Session.STATE_ACTIVE
-
-
 async def test_repeated_start_ends_nothing(platform: Platform) -> None:
     first = (await platform.gateway.start()).transaction_id
     assert (await platform.gateway.start()).transaction_id == first

@@ -3,11 +3,11 @@
 import dataclasses
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from servicekit.errors import InvalidRequest
-from session_service.domain.facts import StartKey
 from session_service.domain.flags import Flag
 from session_service.domain.registers import Reading
 from session_service.domain.sessions import (
@@ -17,7 +17,7 @@ from session_service.domain.sessions import (
     SessionState,
     Source,
 )
-from tests.unit.session_service.test_sessions import NOON, a_session, a_start, a_stop
+from tests.unit.session_service.test_sessions import NOON, a_session, a_stop
 
 LATER = NOON + timedelta(hours=3)
 READ = Reading(NOON + timedelta(minutes=40), Decimal("3200.4"))
@@ -28,15 +28,13 @@ def facts(session: Session) -> tuple[object, ...]:
     return session.end.source, session.end.time, session.end.meter_stop, session.flags
 
 
-def next_start(meter_start: int) -> Session:
-    start = dataclasses.replace(
-        a_start(0, time=LATER), key=StartKey("CP-1", 1, "NEXT", meter_start, LATER)
-    )
-    return a_session().superseded(start)
+def following(meter_start: int = 9000, **values: Any) -> Session:
+    start = {"start_time": LATER, "start_receive_time": LATER, "meter_start": meter_start}
+    return a_session(**{**start, **values})
 
 
 def test_next_start_ends_a_session_at_its_last_reading() -> None:
-    session = a_session(latest=READ).superseded(a_start(0, time=LATER))
+    session = a_session(latest=READ).superseded(following(), LATER)
     assert facts(session) == (Source.INFERRED, READ.time, 3200, ("STOP_MISSING_NEXT_START",))
     assert (session.state, session.energy_wh) == (SessionState.COMPLETED, 2200)
 
@@ -45,8 +43,39 @@ def test_next_start_ends_a_session_at_its_last_reading() -> None:
 def test_without_a_reading_the_register_of_the_next_start_tells(
     meter_start: int, meter_stop: int
 ) -> None:
-    session = next_start(meter_start)
+    session = a_session().superseded(following(meter_start), LATER)
     assert facts(session)[:3] == (Source.INFERRED, LATER, meter_stop)
+
+
+def test_what_was_read_when_the_next_session_had_begun_is_not_counted() -> None:
+    series = [(NOON + timedelta(hours=hours), Decimal(wh)) for hours, wh in ((1, 2000), (4, 4000))]
+    session = a_session().read(series).superseded(following(), LATER)
+    assert facts(session)[1:3] == (NOON + timedelta(hours=1), 2000)
+    session = a_session().read(series[1:]).superseded(following(), LATER)
+    assert facts(session)[1:3] == (LATER, 9000)
+
+
+def test_begin_that_was_not_told_is_no_bound_of_readings() -> None:
+    series = [(NOON + timedelta(hours=4), Decimal(4000))]
+    unknown = following(start_time_reported=False)
+    session = a_session().read(series).superseded(unknown, LATER)
+    assert facts(session)[1:3] == (NOON + timedelta(hours=4), 4000)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_believed"),
+    [
+        ({}, True),
+        ({"start_receive_time": NOON + timedelta(days=29)}, True),
+        ({"start_receive_time": NOON - timedelta(days=99)}, True),
+        ({"start_receive_time": NOON + timedelta(days=31)}, False),
+        ({"start_time_reported": False}, False),
+    ],
+)
+def test_start_of_a_clock_that_was_not_set_tells_no_order(
+    values: dict[str, Any], is_believed: bool
+) -> None:
+    assert a_session(**values).start_is_believed is is_believed
 
 
 def test_session_that_is_given_up_without_a_reading_has_no_energy() -> None:
@@ -75,6 +104,13 @@ def test_inferred_end_follows_later_readings_only() -> None:
     later = Reading(READ.time + timedelta(minutes=1), Decimal(3300))
     moved = dataclasses.replace(inferred, latest=later).followed()
     assert facts(moved)[1:3] == (later.time, 3300)
+
+
+def test_end_by_the_next_session_follows_no_reading() -> None:
+    session = a_session(latest=READ).superseded(following(), LATER)
+    later = Reading(LATER + timedelta(minutes=1), Decimal(9001))
+    read = dataclasses.replace(session, latest=later)
+    assert read.followed() == read
 
 
 def test_operator_closes_with_what_is_known_or_with_what_they_say() -> None:
