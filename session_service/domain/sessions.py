@@ -66,6 +66,7 @@ class End:
 
     Attributes:
         receive_time: When it was received, inferred or set.
+        meter_stop_reported: Whether the charge point told the register, if it told the end.
     """
 
     time: datetime
@@ -78,11 +79,13 @@ class End:
     source: Source = Source.STATION
     comment: str = ""
     closed_by: str = ""
+    meter_stop_reported: bool = True
 
     def is_repeated_by(self, stop: Stop) -> bool:
         """Tell whether a stop says what was said before."""
         time = self.time if self.time_reported else None
-        return (time, self.meter_stop, self.reason, self.id_tag) == (
+        meter_stop = self.meter_stop if self.meter_stop_reported else None
+        return (time, meter_stop, self.reason, self.id_tag) == (
             stop.time,
             stop.meter_stop,
             stop.reason,
@@ -137,6 +140,11 @@ class Session:
         return self.end is not None and self.end.source is Source.INFERRED
 
     @property
+    def follows_readings(self) -> bool:
+        """Whether the register is the last that was read, as it is shown: none was told."""
+        return self.end is None or not self.end.meter_stop_reported
+
+    @property
     def is_followed(self) -> bool:
         """Whether the end follows from the begin of another session on the connector."""
         return Flag.STOP_MISSING_NEXT_START in self.flags
@@ -182,10 +190,11 @@ class Session:
             time=stop.end_time,
             time_reported=stop.time is not None,
             receive_time=stop.receipt.time,
-            meter_stop=stop.meter_stop,
+            meter_stop=self._last_register() if stop.meter_stop is None else stop.meter_stop,
             reason=stop.reason,
             id_tag=stop.id_tag,
             id_tag_info=stop.id_tag_info,
+            meter_stop_reported=stop.meter_stop is not None,
         )
         doubts = words(
             (stop.receipt.is_repaired, Flag.STOP_REPAIRED),
@@ -195,8 +204,9 @@ class Session:
             (stop.transaction_id != self.transaction_id, Flag.STOP_MATCHED),
             (self._is_corrected_by(stop), Flag.END_CORRECTED),
             (stop.receipt.is_meter_repaired, Flag.METER_REPAIRED),
-            (stop.meter_stop < self.meter_start, Flag.METER_STOP_BELOW_START),
-            (self._has_shown_more_than(stop), Flag.METER_STOP_BELOW_READING),
+            (stop.meter_stop is None, Flag.METER_STOP_UNKNOWN),
+            (end.meter_stop < self.meter_start, Flag.METER_STOP_BELOW_START),
+            (self._has_shown_more_than(end), Flag.METER_STOP_BELOW_READING),
         )
         return self._ended(end, doubts)
 
@@ -228,15 +238,19 @@ class Session:
         return self._inferred(last, why, now)
 
     def followed(self) -> "Session":
-        """Return the session with its inferred end moved to the last reading, if that is later.
+        """Return the session with its end moved to the last reading, as far as it was not told.
 
         What was read after another session has begun on the connector moves no end.
         """
-        assert self.end is not None
-        if self.is_followed or self.latest is None or self.latest.time <= self.end.time:
+        if self.end is None or self.latest is None or self.is_followed:
             return self
-        meter_stop = self._at_least_start(self.latest)
-        end = dataclasses.replace(self.end, time=self.latest.time, meter_stop=meter_stop)
+        register = self._at_least_start(self.latest)
+        if not self.end.meter_stop_reported:
+            end = dataclasses.replace(self.end, meter_stop=max(register, self.end.meter_stop))
+        elif self.latest.time > self.end.time:
+            end = dataclasses.replace(self.end, time=self.latest.time, meter_stop=register)
+        else:
+            return self
         return dataclasses.replace(self, end=end)
 
     def closed(self, closing: Closing, now: datetime) -> "Session":
@@ -275,9 +289,13 @@ class Session:
         return self
 
     def may_have_ended_by(self, stop: Stop) -> bool:
-        """Tell whether a stop that names no known transaction fits this session."""
+        """Tell whether a stop that names no known transaction fits this session.
+
+        One without a register says too little to fit any.
+        """
         return (
             stop.end_time > self.start_time
+            and stop.meter_stop is not None
             and stop.meter_stop >= self.meter_start
             and self._is_of_the_group(stop)
         )
@@ -300,8 +318,18 @@ class Session:
         starting = {self.id_tag.lower(), (self.id_tag_info.parent or self.id_tag).lower()}
         return not starting.isdisjoint({stop.id_tag.lower(), (parent or stop.id_tag).lower()})
 
-    def _has_shown_more_than(self, stop: Stop) -> bool:
-        return self.latest is not None and stop.meter_stop < self.latest.register_wh - _ROUNDING_WH
+    def _has_shown_more_than(self, end: End) -> bool:
+        return self.latest is not None and end.meter_stop < self.latest.register_wh - _ROUNDING_WH
+
+    def _last_register(self) -> int:
+        """Return the register in Wh with which the session ends if its stop tells none.
+
+        What an operator or another stop has told counts more than a reading.
+        """
+        if self.end is not None and not (self.is_inferred and self.latest):
+            return self.end.meter_stop
+        last = self.latest or Reading(self.start_time, Decimal(self.meter_start))
+        return self._at_least_start(last)
 
     def _is_corrected_by(self, stop: Stop) -> bool:
         return self.end is not None and not self.end.is_repeated_by(stop)

@@ -128,8 +128,12 @@ class Batch:
             stop.charge_point_id,
             "StopTransaction",
             reason,
-            f"Stop of transaction {stop.transaction_id} at {stop.meter_stop} Wh.",
+            f"Stop of transaction {stop.transaction_id} at {_register(stop)}.",
             stop.raw_text(),
             stop.receipt.time,
             stop.digest,
         )
+
+
+def _register(stop: Stop) -> str:
+    return "a register that is not known" if stop.meter_stop is None else f"{stop.meter_stop} Wh"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from session_service.domain.facts import AuthorizationStatus, IdTagInfo, Receipt, Start
+from session_service.domain.flags import Flag
 from session_service.domain.quarantine import QuarantineEntry, QuarantineReason, Resolution
 from session_service.domain.sessions import End, Session, Source
 
@@ -146,6 +147,7 @@ def _end(row: Row) -> End:
         source=Source(row["stop_source"] or Source.STATION),
         comment=row["stop_comment"] or "",
         closed_by=row["closed_by"] or "",
+        meter_stop_reported=Flag.METER_STOP_UNKNOWN not in row["flags"],
     )
 
 

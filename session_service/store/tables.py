@@ -99,6 +99,6 @@ orphan_stops = sa.Table(
     sa.Column("entry_id", sa.Uuid, primary_key=True),
     sa.Column("charge_point_id", sa.Text, nullable=False),
     sa.Column("stop_time", _TIME, nullable=False),
-    sa.Column("meter_stop", sa.BigInteger, nullable=False),
+    sa.Column("meter_stop", sa.BigInteger),
     sa.Column("message", sa.LargeBinary, nullable=False),
 )

@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from gateway.repair.document import Fault
-from gateway.repair.tables import JSON_TEXTS, REGISTERS
+from gateway.repair.tables import JSON_TEXTS, REGISTERS, UNREADABLE_REGISTERS
 
 _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -82,6 +82,21 @@ def fractional_register_rounded(fault: Fault) -> bool:
     """
     fits = fault.name in REGISTERS and isinstance(fault.value, float)
     return _expects(fault, "integer") and fits and fault.replace(round(fault.value))
+
+
+def register_missing(fault: Fault) -> bool:
+    """Take a stop without its register for what it is; see `register_unreadable`."""
+    name = fault.error.expected
+    return name in UNREADABLE_REGISTERS and fault.replace({**fault.value, name: 0})
+
+
+def register_unreadable(fault: Fault) -> bool:
+    """Take a stop whose register is no number, or beyond 64 bits, for one without a register.
+
+    0 stands in its place and counts for nothing: by the name of this rule the services know that
+    the register is not known. Refused, the stop would be repeated for ever or lost.
+    """
+    return fault.name in UNREADABLE_REGISTERS and fault.replace(0)
 
 
 def transaction_id_unreadable(fault: Fault) -> bool:

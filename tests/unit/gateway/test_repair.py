@@ -23,6 +23,7 @@ BOOT = {"chargePointVendor": "Voltaic", "chargePointModel": "V1"}
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
 START = {"connectorId": 1, "idTag": "TAG-1", "meterStart": 10, "timestamp": T}
 STOP = {"transactionId": 7, "meterStop": 20, "timestamp": T}
+NO_REGISTER = STOP | {"meterStop": 0}
 GOOD = {"value": "230.1", "measurand": "Voltage"}
 
 
@@ -100,6 +101,11 @@ MEMBERS: list[tuple[str, Any, dict[str, Any], str]] = [
         STOP | {"transactionId": 0},
         "transaction_id_out_of_range",
     ),
+    ("StopTransaction", {"transactionId": 7, "timestamp": T}, NO_REGISTER, "register_missing"),
+    *[
+        ("StopTransaction", STOP | {"meterStop": unreadable}, NO_REGISTER, "register_unreadable")
+        for unreadable in ("abc", "", "NaN", "1e999", True, [5], {"value": 5}, 2**63, -(2**63) - 1)
+    ],
     (
         "StopTransaction",
         {"meterStop": 20, "timestamp": T},
@@ -201,6 +207,23 @@ def test_a_time_is_repaired(sent: str, read: str, rule: str) -> None:
     repaired = repair("StartTransaction", START | {"timestamp": sent})
     assert repaired.payload["timestamp"] == read
     assert (repaired.rules, repaired.violations) == ((rule,), ())
+
+
+@pytest.mark.parametrize(
+    ("register", "rules"),
+    [
+        (None, ("null_dropped", "register_missing")),
+        ("1e30", ("text_as_number", "register_unreadable")),
+        (1e30, ("whole_number_as_integer", "register_unreadable")),
+        ("12.5", ("text_as_number", "fractional_register_rounded")),
+    ],
+)
+def test_a_register_is_given_up_only_where_nothing_reads_it(
+    register: Any, rules: tuple[str, ...]
+) -> None:
+    repaired = repair("StopTransaction", STOP | {"meterStop": register})
+    assert (repaired.rules, repaired.violations) == (rules, ())
+    assert repaired.payload["meterStop"] == (12 if "fractional" in rules[1] else 0)
 
 
 def test_several_faults_of_one_time_are_repaired_one_after_the_other() -> None:
@@ -331,6 +354,12 @@ def test_everything_wrong_at_once() -> None:
             START | {"meterStart": 2**63},
             "meterStart",
             "PropertyConstraintViolation",
+        ),
+        (
+            "StartTransaction",
+            {"connectorId": 1, "idTag": "TAG-1", "timestamp": T},
+            "",
+            "OccurenceConstraintViolation",
         ),
         ("SignCertificate", {"csr": "x" * 5501}, "csr", "PropertyConstraintViolation"),
         ("Heartbeat", 5, "", "FormationViolation"),

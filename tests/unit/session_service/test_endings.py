@@ -113,6 +113,21 @@ def test_end_by_the_next_session_follows_no_reading() -> None:
     assert read.followed() == read
 
 
+def test_stop_without_a_register_keeps_what_is_known_better() -> None:
+    unread = a_stop(meter_stop=None)
+    followed = a_session().superseded(following(9000), LATER).stopped(unread)
+    assert facts(followed)[1:3] == (a_stop().time, 9000)
+    given_up = a_session(latest=READ).given_up(Flag.STOP_MISSING_BOOT, LATER)
+    later = dataclasses.replace(given_up, latest=Reading(LATER, Decimal(4000)))
+    assert facts(later.stopped(unread))[2] == 4000
+    closed = a_session(latest=READ).closed(Closing(None, 2000, "", ""), LATER)
+    assert facts(closed.stopped(unread))[2] == 2000
+    told = a_session(latest=READ).stopped(a_stop(transaction_id=0, meter_stop=5000))
+    assert facts(told.stopped(unread))[2:] == (5000, ("END_CORRECTED", "METER_STOP_UNKNOWN"))
+    corrected = told.stopped(unread).stopped(a_stop(meter_stop=6000))
+    assert facts(corrected)[2:] == (6000, ("END_CORRECTED",))
+
+
 def test_operator_closes_with_what_is_known_or_with_what_they_say() -> None:
     session = a_session(latest=READ).closed(Closing(None, None, "broken", "me"), LATER)
     assert facts(session) == (Source.OPERATOR, READ.time, 3200, ())
@@ -147,6 +162,7 @@ def test_stop_that_was_matched_gives_way_to_the_one_that_names_the_transaction()
         ({"id_tag": "card"}, True),
         ({"id_tag": "OTHER"}, False),
         ({"meter_stop": 999}, False),
+        ({"meter_stop": None}, False),
         ({"time": NOON}, False),
         ({"time": None}, True),
     ],

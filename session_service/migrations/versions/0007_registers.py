@@ -1,0 +1,19 @@
+"""Stops that wait for their start without a register."""
+
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Let the register of a stop be unknown."""
+    op.execute("ALTER TABLE orphan_stops ALTER COLUMN meter_stop DROP NOT NULL")
+
+
+def downgrade() -> None:
+    """Put a register that fits no start in the place of those that are unknown."""
+    op.execute("UPDATE orphan_stops SET meter_stop = -9223372036854775808 WHERE meter_stop IS NULL")
+    op.execute("ALTER TABLE orphan_stops ALTER COLUMN meter_stop SET NOT NULL")
