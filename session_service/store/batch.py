@@ -1,11 +1,13 @@
 """What is stored within one transaction."""
 
-from datetime import datetime
+import uuid
+from datetime import timedelta
 
 from servicekit.ids import IdSource
 from session_service.domain.facts import IdTagInfo, Start, StartAnswer, Stop
 from session_service.domain.quarantine import QuarantineEntry, QuarantineReason, Resolution
 from session_service.domain.sessions import Session
+from session_service.store.early_values import claim_early_values
 from session_service.store.entries import keep_entry, store_entries
 from session_service.store.events import Changes
 from session_service.store.meter_values import stop_rows, store_meter_values
@@ -13,6 +15,7 @@ from session_service.store.orphans import keep_orphan, orphan_of, settle
 from session_service.store.transactions import (
     find_following,
     find_given,
+    find_locked,
     find_named,
     find_open,
     find_superseded,
@@ -23,6 +26,7 @@ from session_service.store.transactions import (
 Fact = Start | Stop | QuarantineEntry
 Outcome = StartAnswer | IdTagInfo | None
 
+_INSTANT = timedelta(microseconds=1)
 _STARTED_LATER = "Its start came later, and the session ended by this stop."
 _FITTED_ONE = "It named no transaction, and ended the only session that it fits."
 
@@ -68,20 +72,28 @@ class Batch:
         for before in await find_superseded(self._connection, begun):
             await store_end(self._changes, before, before.superseded(begun, now))
         following = await find_following(self._connection, begun)
-        if not await self._match(begun, now) and following is not None:
+        waiting = await orphan_of(self._connection, begun)
+        begun = await self._with_early_values(begun, following, waiting and waiting[1])
+        if waiting is not None:
+            await self._match(begun, *waiting)
+        elif following is not None:
             await store_end(self._changes, begun, begun.superseded(following, now))
 
-    async def _match(self, session: Session, now: datetime) -> bool:
-        """End a session whose stop came before its start; tell whether there was one."""
-        found = await orphan_of(self._connection, session)
-        if found is None:
-            return False
-        entry_id, stop = found
+    async def _with_early_values(
+        self, begun: Session, following: Session | None, stop: Stop | None
+    ) -> Session:
+        """Return a new session with what was measured in it and arrived before its start."""
+        ends = [following.start_time] if following else []
+        ends += [stop.end_time + _INSTANT] if stop else []
+        if not await claim_early_values(self._connection, begun, min(ends, default=None)):
+            return begun
+        return await find_locked(self._connection, begun.id) or begun
+
+    async def _match(self, session: Session, entry_id: uuid.UUID, stop: Stop) -> None:
+        """End a new session by a stop that came before its start."""
         await self.end(session, stop)
-        await settle(
-            self._connection, entry_id, Resolution(now, _STARTED_LATER, session_id=session.id)
-        )
-        return True
+        resolution = Resolution(session.create_time, _STARTED_LATER, session_id=session.id)
+        await settle(self._connection, entry_id, resolution)
 
     async def _stop(self, stop: Stop) -> IdTagInfo | None:
         session = await find_named(self._connection, stop)

@@ -34,6 +34,20 @@ async def start(
     return (await platform.gateway.start(charge_point_id, **values)).transaction_id
 
 
+async def meter(
+    platform: Platform,
+    hours: float,
+    transaction_id: int | None = None,
+    charge_point_id: str = "CP-1",
+) -> None:
+    """Report the register of some hours ago."""
+    sample = types_pb2.SampledValue(value=str(int((100 - hours) * 1000)))
+    value = types_pb2.MeterValue(timestamp=hours_ago(hours), sampled_value=[sample])
+    await platform.gateway.meter(
+        value, charge_point_id=charge_point_id, transaction_id=transaction_id
+    )
+
+
 async def is_active(platform: Platform, transaction_id: int) -> bool:
     return (await platform.session(transaction_id)).state == pb.Session.STATE_ACTIVE
 
@@ -76,13 +90,6 @@ async def test_start_between_others_ends_what_was_read_after_it(platform: Platfo
     assert end(await platform.session(first)) == ("INFERRED", hours_ago(29), 71_000, MISSING)
     await start(platform, 30)
     assert end(await platform.session(first)) == ("INFERRED", hours_ago(30.5), 69_500, MISSING)
-
-
-async def meter(platform: Platform, hours: float, transaction_id: int | None = None) -> None:
-    """Report the register of some hours ago."""
-    sample = types_pb2.SampledValue(value=str(int((100 - hours) * 1000)))
-    value = types_pb2.MeterValue(timestamp=hours_ago(hours), sampled_value=[sample])
-    await platform.gateway.meter(value, transaction_id=transaction_id)
 
 
 async def test_starts_on_two_replicas_at_once_leave_one_running(
