@@ -82,6 +82,7 @@ class StartKey:
     """What makes two StartTransactions the same one; never the OCPP message id.
 
     Attributes:
+        meter_start: In Wh; 0 where it told none that could be read.
         time: By the clock of the charge point; None when it told none that could be read. Such a
             start is taken for a repeat for as long as the session runs.
     """
@@ -121,6 +122,7 @@ class Start:
             (self.receipt.is_repaired, Flag.START_REPAIRED),
             (self.key.time is None, Flag.START_TIME_UNKNOWN),
             (self.receipt.is_meter_repaired, Flag.METER_REPAIRED),
+            (self.receipt.is_register_unknown, Flag.METER_START_UNKNOWN),
         )
 
     def answered(self, running: int) -> IdTagInfo:

@@ -7,8 +7,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from servicekit.database import Database
+from session_service.domain.ends import Closing
 from session_service.domain.flags import Flag
-from session_service.domain.sessions import Closing, Session, SessionNotFound
+from session_service.domain.sessions import Session, SessionNotFound
 from session_service.domain.silence import QuietSession
 from session_service.store.events import PostgresEventLog
 from session_service.store.transactions import find_locked, store_end

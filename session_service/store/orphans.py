@@ -33,6 +33,8 @@ async def orphan_of(connection: AsyncConnection, session: Session) -> tuple[uuid
     One that is being placed in this moment is passed over: whoever does it may wait for what this
     transaction has locked.
     """
+    if session.meter_start is None:
+        return None
     query = (
         sa.select(orphan_stops.c.entry_id, orphan_stops.c.message)
         .where(

@@ -1,12 +1,13 @@
 """Sessions and quarantine entries as rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from session_service.domain.ends import End, Source
 from session_service.domain.facts import AuthorizationStatus, IdTagInfo, Receipt, Start
 from session_service.domain.flags import Flag
 from session_service.domain.quarantine import QuarantineEntry, QuarantineReason, Resolution
-from session_service.domain.sessions import End, Session, Source
+from session_service.domain.sessions import Session
 
 Row = Mapping[Any, Any]
 
@@ -56,6 +57,7 @@ def end_row(session: Session, receipt: Receipt | None) -> dict[str, object]:
         "stop_comment": end.comment or None,
         "closed_by": end.closed_by or None,
         "flags": list(session.flags),
+        "meter_start_read": session.meter_start if _has_no_register(session.flags) else None,
     }
 
 
@@ -80,7 +82,9 @@ def to_session(row: Row) -> Session:
         start_time=row["start_time"],
         start_time_reported=row["start_time_reported"],
         start_receive_time=row["start_receive_time"],
-        meter_start=row["meter_start"],
+        meter_start=row["meter_start_read"]
+        if _has_no_register(row["flags"])
+        else row["meter_start"],
         reservation_id=row["reservation_id"],
         create_time=row["create_time"],
         flags=tuple(row["flags"]),
@@ -125,6 +129,10 @@ def to_entry(row: Row) -> QuarantineEntry:
         digest=row["digest"],
         resolution=_resolution(row),
     )
+
+
+def _has_no_register(flags: Sequence[str]) -> bool:
+    return Flag.METER_START_UNKNOWN in flags
 
 
 def _resolution(row: Row) -> Resolution | None:

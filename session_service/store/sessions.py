@@ -13,7 +13,7 @@ from session_service.domain.registers import registers
 from session_service.domain.sessions import Session, SessionFilter, SessionState
 from session_service.domain.summary import MeterSummary, summary
 from session_service.store.paging import count, position
-from session_service.store.readings import MOST, newest_values
+from session_service.store.readings import MOST, newest_values, with_begin
 from session_service.store.rows import to_session
 from session_service.store.tables import sessions
 
@@ -42,7 +42,7 @@ class PostgresSessionStore:
             if row is None:
                 return None
             values = (await newest_values(connection, [session_id], MOST)).get(session_id, [])
-        session = to_session(row)
+            (session,) = await with_begin(connection, [to_session(row)])
         if session.follows_readings:
             session = session.read(registers(values)).followed()
         return session, summary(values, session.meter_start)
@@ -68,7 +68,7 @@ class PostgresSessionStore:
 async def _read(connection: AsyncConnection, query: sa.Select[Any]) -> Sequence[Session]:
     """Read sessions, and the newest register of those that run or have ended without one."""
     rows = (await connection.execute(query)).mappings().all()
-    found = [to_session(row) for row in rows]
+    found = await with_begin(connection, [to_session(row) for row in rows])
     following = [session.id for session in found if session.follows_readings]
     values = await newest_values(connection, following, _RECENT)
     return [

@@ -24,6 +24,7 @@ sessions = sa.Table(
     sa.Column("start_time_reported", sa.Boolean, nullable=False),
     sa.Column("start_receive_time", _TIME, nullable=False),
     sa.Column("meter_start", sa.BigInteger, nullable=False),
+    sa.Column("meter_start_read", sa.BigInteger),
     sa.Column("reservation_id", sa.Integer),
     sa.Column("start_repairs", _TEXTS, nullable=False),
     sa.Column("start_raw_frame", sa.Text),

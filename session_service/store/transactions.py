@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from session_service.domain.ends import Source
 from session_service.domain.facts import (
     AuthorizationStatus,
     Receipt,
@@ -20,9 +21,9 @@ from session_service.domain.facts import (
 from session_service.domain.flags import Flag
 from session_service.domain.quarantine import QuarantineEntry
 from session_service.domain.registers import registers
-from session_service.domain.sessions import Session, Source
+from session_service.domain.sessions import Session
 from session_service.store.events import Changes
-from session_service.store.readings import newest_values
+from session_service.store.readings import newest_values, with_begin
 from session_service.store.rows import end_row, start_info, start_row, to_session
 from session_service.store.tables import quarantine, sessions
 
@@ -128,13 +129,13 @@ async def find_superseded(connection: AsyncConnection, begun: Session) -> Sequen
     These are the ones that began before it and still run, and those whose inferred end lies behind
     its begin: it came later than the one that had ended them.
     """
-    ends = sessions.c.stop_receive_time.is_(None)
+    ends: list[sa.ColumnElement[bool]] = [sessions.c.stop_receive_time.is_(None)]
     if begun.start_is_believed:
-        ends |= sa.and_(_is_inferred(), sessions.c.stop_time > begun.start_time)
+        ends.append(sa.and_(_is_inferred(), sessions.c.stop_time > begun.start_time))
     return await _locked(
         connection,
         *_on_connector_of(begun),
-        ends,
+        sa.or_(*ends),
         sessions.c.start_time <= begun.start_time,
         sessions.c.session_id != begun.id,
     )
@@ -195,9 +196,8 @@ async def _locked(
     query = sa.select(sessions).where(*conditions).order_by(sessions.c.session_id).with_for_update()
     rows = (await connection.execute(query)).mappings().all()
     values = await newest_values(connection, [row["session_id"] for row in rows])
-    return [
-        session.read(registers(values.get(session.id, ()))) for session in map(to_session, rows)
-    ]
+    found = await with_begin(connection, [to_session(row) for row in rows])
+    return [session.read(registers(values.get(session.id, ()))) for session in found]
 
 
 async def _running(connection: AsyncConnection, start: Start) -> int:

@@ -9,8 +9,12 @@ from tests.support.charge_points import ocpp_now, raw_charge_point
 from tests.support.platform import assert_no_traceback
 from tests.support.rest import Rest
 
-LAST = {"value": "1900", "measurand": "Energy.Active.Import.Register", "unit": "Wh"}
 NOTHING: dict[str, Any] = {}
+
+
+def values(register: str) -> dict[str, Any]:
+    sample = {"value": register, "measurand": "Energy.Active.Import.Register", "unit": "Wh"}
+    return {"connectorId": 1, "meterValue": [{"timestamp": ocpp_now(), "sampledValue": [sample]}]}
 
 
 @pytest.mark.parametrize(
@@ -26,8 +30,7 @@ async def test_a_stop_without_a_readable_register_is_answered_stored_and_flagged
     async with raw_charge_point(platform.ocpp_url, name) as station:
         await station.boot()
         transaction_id = (await station.call("StartTransaction", start))[2]["transactionId"]
-        values = [{"timestamp": ocpp_now(), "sampledValue": [LAST]}]
-        await station.call("MeterValues", {"connectorId": 1, "meterValue": values})
+        await station.call("MeterValues", values("1900"))
         stop = {"transactionId": transaction_id, "timestamp": ocpp_now(), "reason": "Local"}
         answers = [await station.call("StopTransaction", stop | register) for _ in range(2)]
     assert [answer[0] for answer in answers] == [3, 3]
@@ -38,4 +41,24 @@ async def test_a_stop_without_a_readable_register_is_answered_stored_and_flagged
     assert session["flags"] == ["STOP_REPAIRED", "METER_STOP_UNKNOWN"]
     kept = await rest.get("/v1/quarantine", chargePoint=f"chargePoints/{name}")
     assert kept["quarantineEntries"] == []
+    assert_no_traceback(platform)
+
+
+async def test_a_start_without_a_readable_register_is_answered_stored_and_flagged(
+    platform: Platform, rest: Rest
+) -> None:
+    start = {"connectorId": 1, "idTag": "UNREAD", "meterStart": "---", "timestamp": ocpp_now()}
+    async with raw_charge_point(platform.ocpp_url, "UNREAD-start") as station:
+        await station.boot()
+        answers = [await station.call("StartTransaction", start) for _ in range(2)]
+        (session,) = await rest.sessions_of("UNREAD-start")
+        assert "energyWh" not in session
+        await station.call("MeterValues", values("1900"))
+        transaction_id = answers[0][2]["transactionId"]
+        stop = {"transactionId": transaction_id, "meterStop": 2500, "timestamp": ocpp_now()}
+        await station.call("StopTransaction", stop)
+    assert answers[0][2] == answers[1][2]
+    (session,) = await rest.sessions_of("UNREAD-start")
+    assert (session["meterStartWh"], session["energyWh"]) == ("1900", "600")
+    assert session["flags"] == ["START_REPAIRED", "METER_START_UNKNOWN"]
     assert_no_traceback(platform)

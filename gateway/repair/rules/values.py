@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from gateway.repair.document import Fault
-from gateway.repair.tables import JSON_TEXTS, REGISTERS, UNREADABLE_REGISTERS
+from gateway.repair.tables import JSON_TEXTS, REGISTERS
 
 _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -85,18 +85,18 @@ def fractional_register_rounded(fault: Fault) -> bool:
 
 
 def register_missing(fault: Fault) -> bool:
-    """Take a stop without its register for what it is; see `register_unreadable`."""
+    """Take a start or a stop without its register for one; see `register_unreadable`."""
     name = fault.error.expected
-    return name in UNREADABLE_REGISTERS and fault.replace({**fault.value, name: 0})
+    return name in REGISTERS and fault.replace({**fault.value, name: 0})
 
 
 def register_unreadable(fault: Fault) -> bool:
-    """Take a stop whose register is no number, or beyond 64 bits, for one without a register.
+    """Take a register that is no number, or beyond 64 bits, for none.
 
     0 stands in its place and counts for nothing: by the name of this rule the services know that
-    the register is not known. Refused, the stop would be repeated for ever or lost.
+    the register is not known. Refused, the message would be repeated for ever or lost.
     """
-    return fault.name in UNREADABLE_REGISTERS and fault.replace(0)
+    return fault.name in REGISTERS and fault.replace(0)
 
 
 def transaction_id_unreadable(fault: Fault) -> bool:

@@ -23,6 +23,7 @@ BOOT = {"chargePointVendor": "Voltaic", "chargePointModel": "V1"}
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
 START = {"connectorId": 1, "idTag": "TAG-1", "meterStart": 10, "timestamp": T}
 STOP = {"transactionId": 7, "meterStop": 20, "timestamp": T}
+UNREADABLE = ("abc", "", "NaN", "1e999", True, [5], {"value": 5}, 2**63, -(2**63) - 1)
 NO_REGISTER = STOP | {"meterStop": 0}
 GOOD = {"value": "230.1", "measurand": "Voltage"}
 
@@ -104,7 +105,22 @@ MEMBERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("StopTransaction", {"transactionId": 7, "timestamp": T}, NO_REGISTER, "register_missing"),
     *[
         ("StopTransaction", STOP | {"meterStop": unreadable}, NO_REGISTER, "register_unreadable")
-        for unreadable in ("abc", "", "NaN", "1e999", True, [5], {"value": 5}, 2**63, -(2**63) - 1)
+        for unreadable in UNREADABLE
+    ],
+    (
+        "StartTransaction",
+        {"connectorId": 1, "idTag": "TAG-1", "timestamp": T},
+        START | {"meterStart": 0},
+        "register_missing",
+    ),
+    *[
+        (
+            "StartTransaction",
+            START | {"meterStart": unreadable},
+            START | {"meterStart": 0},
+            "register_unreadable",
+        )
+        for unreadable in UNREADABLE
     ],
     (
         "StopTransaction",
@@ -351,15 +367,15 @@ def test_everything_wrong_at_once() -> None:
         ),
         (
             "StartTransaction",
-            START | {"meterStart": 2**63},
-            "meterStart",
-            "PropertyConstraintViolation",
-        ),
-        (
-            "StartTransaction",
-            {"connectorId": 1, "idTag": "TAG-1", "timestamp": T},
+            {"idTag": "TAG-1", "meterStart": 10, "timestamp": T},
             "",
             "OccurenceConstraintViolation",
+        ),
+        (
+            "StatusNotification",
+            STATUS | {"connectorId": 2**31},
+            "connectorId",
+            "PropertyConstraintViolation",
         ),
         ("SignCertificate", {"csr": "x" * 5501}, "csr", "PropertyConstraintViolation"),
         ("Heartbeat", 5, "", "FormationViolation"),

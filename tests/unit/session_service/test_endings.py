@@ -8,15 +8,10 @@ from typing import Any
 import pytest
 
 from servicekit.errors import InvalidRequest
+from session_service.domain.ends import Closing, Source
 from session_service.domain.flags import Flag
 from session_service.domain.registers import Reading
-from session_service.domain.sessions import (
-    Closing,
-    Session,
-    SessionAlreadyEnded,
-    SessionState,
-    Source,
-)
+from session_service.domain.sessions import Session, SessionAlreadyEnded, SessionState
 from tests.unit.session_service.test_sessions import NOON, a_session, a_stop
 
 LATER = NOON + timedelta(hours=3)
@@ -28,7 +23,7 @@ def facts(session: Session) -> tuple[object, ...]:
     return session.end.source, session.end.time, session.end.meter_stop, session.flags
 
 
-def following(meter_start: int = 9000, **values: Any) -> Session:
+def following(meter_start: int | None = 9000, **values: Any) -> Session:
     start = {"start_time": LATER, "start_receive_time": LATER, "meter_start": meter_start}
     return a_session(**{**start, **values})
 
@@ -126,6 +121,20 @@ def test_stop_without_a_register_keeps_what_is_known_better() -> None:
     assert facts(told.stopped(unread))[2:] == (5000, ("END_CORRECTED", "METER_STOP_UNKNOWN"))
     corrected = told.stopped(unread).stopped(a_stop(meter_stop=6000))
     assert facts(corrected)[2:] == (6000, ("END_CORRECTED",))
+
+
+def test_session_without_a_register_ends_with_what_is_known() -> None:
+    unknown = a_session(meter_start=None)
+    given_up = unknown.given_up(Flag.STOP_MISSING_SILENCE, LATER)
+    assert facts(given_up)[1:3] == (NOON, None)
+    assert given_up.energy_wh is None
+    superseded = unknown.superseded(following(9000), LATER)
+    assert (facts(superseded)[1:3], superseded.energy_wh) == ((LATER, 9000), None)
+    assert facts(unknown.superseded(following(None), LATER))[1:3] == (LATER, None)
+    assert facts(a_session().superseded(following(None), LATER))[1:3] == (LATER, 1000)
+    closed = unknown.closed(Closing(None, None, "", ""), LATER)
+    assert facts(closed)[1:3] == (LATER, None)
+    assert not unknown.may_have_ended_by(a_stop())
 
 
 def test_operator_closes_with_what_is_known_or_with_what_they_say() -> None:

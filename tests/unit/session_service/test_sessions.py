@@ -252,3 +252,36 @@ def test_register_of_a_stop_that_told_none_follows_what_is_read_later() -> None:
     lower = dataclasses.replace(told, latest=Reading(NOON, Decimal(1700))).followed()
     assert lower.energy_wh == 900
     assert not a_session().stopped(a_stop()).follows_readings
+
+
+SERIES = [(NOON + timedelta(minutes=at), Decimal(wh)) for at, wh in enumerate((1200, 1400, 1700))]
+
+
+def test_start_without_a_register_claims_no_energy_before_its_first_reading() -> None:
+    assert a_start(0, receipt=UNREADABLE).flags == ("START_REPAIRED", "METER_START_UNKNOWN")
+    unknown = a_session(meter_start=None)
+    assert unknown.follows_readings
+    assert (unknown.energy_wh, unknown.read([]).energy_wh) == (None, None)
+    assert unknown.read(SERIES[:1]).energy_wh == 0
+    read = unknown.read(SERIES)
+    assert (read.meter_start, read.energy_wh, read.follows_readings) == (1200, 500, True)
+    assert unknown.begun_at(SERIES[1:]).read(SERIES[2:]).energy_wh == 300
+    assert a_session().begun_at(SERIES).meter_start == 1000
+
+
+def test_stop_of_a_start_without_a_register_claims_what_is_known() -> None:
+    unknown = a_session(meter_start=None)
+    read = unknown.read(SERIES).stopped(a_stop(meter_stop=2200))
+    assert (read.energy_wh, read.flags) == (1000, ())
+    nothing = unknown.stopped(a_stop(meter_stop=2200))
+    assert (nothing.energy_wh, nothing.flags, nothing.follows_readings) == (None, (), True)
+    assert nothing.read(SERIES).followed().energy_wh == 1000
+    assert nothing.read(SERIES).followed().end == nothing.end
+    neither = unknown.stopped(a_stop(meter_stop=None, receipt=UNREADABLE))
+    assert (neither.energy_wh, neither.read(SERIES).followed().energy_wh) == (None, 500)
+
+
+def test_register_that_no_meter_has_is_no_begin() -> None:
+    absurd = [(NOON, Decimal(2**64)), *SERIES]
+    assert a_session(meter_start=None).read(absurd).meter_start == 1200
+    assert a_session(meter_start=None).read(absurd[:1]).energy_wh is None

@@ -125,12 +125,14 @@ class Session(_message.Message):
     7.2). A session that was not accepted is a session all the same: energy may have flowed.
     """
     meter_start_wh: _builtins.int
-    """Holds the energy register at the start, in Wh."""
+    """Holds the energy register at the start, in Wh. Where the start told none that could be read (flag
+    `METER_START_UNKNOWN`): the first that a meter value showed, and 0 before there is one.
+    """
     meter_stop_wh: _builtins.int
     """Holds the energy register at the stop, in Wh; absent while it runs."""
     energy_wh: _builtins.int
     """Holds the energy of the session in Wh, from the registers; never negative. While it runs, from the
-    newest meter value; absent when there is none.
+    newest meter value; absent when there is none, or no register of the start is known.
     """
     stop_reason: _builtins.str
     """Holds the reason of the stop in OCPP's word, such as `EVDisconnected`, as it was sent. Absent when
