@@ -1,13 +1,13 @@
 """What is stored within one transaction."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from servicekit.ids import IdSource
 from session_service.domain.facts import IdTagInfo, Start, StartAnswer, Stop
 from session_service.domain.quarantine import QuarantineEntry, QuarantineReason, Resolution
 from session_service.domain.sessions import Session
-from session_service.store.early_values import claim_early_values
+from session_service.store.claims import claim_values
 from session_service.store.entries import keep_entry, store_entries
 from session_service.store.events import Changes
 from session_service.store.meter_values import stop_rows, store_meter_values
@@ -50,7 +50,9 @@ class Batch:
         return None
 
     async def end(self, session: Session, stop: Stop) -> None:
-        """End a session by a stop."""
+        """End a session by a stop, which tells of its values better than an inferred end did."""
+        if session.is_inferred:
+            session = await self._with_values(session, stop.end_time + _INSTANT)
         ended = session.read_also(stop.meter_values).stopped(stop)
         await store_end(self._changes, session, ended, stop.receipt)
         self._meter_rows += stop_rows(stop, session)
@@ -73,21 +75,19 @@ class Batch:
             await store_end(self._changes, before, before.superseded(begun, now))
         following = await find_following(self._connection, begun)
         waiting = await orphan_of(self._connection, begun)
-        begun = await self._with_early_values(begun, following, waiting and waiting[1])
+        ends = [following.start_time] if following else []
+        ends += [waiting[1].end_time + _INSTANT] if waiting else []
+        begun = await self._with_values(begun, min(ends, default=None))
         if waiting is not None:
             await self._match(begun, *waiting)
         elif following is not None:
             await store_end(self._changes, begun, begun.superseded(following, now))
 
-    async def _with_early_values(
-        self, begun: Session, following: Session | None, stop: Stop | None
-    ) -> Session:
-        """Return a new session with what was measured in it and arrived before its start."""
-        ends = [following.start_time] if following else []
-        ends += [stop.end_time + _INSTANT] if stop else []
-        if not await claim_early_values(self._connection, begun, min(ends, default=None)):
-            return begun
-        return await find_locked(self._connection, begun.id) or begun
+    async def _with_values(self, session: Session, before: datetime | None) -> Session:
+        """Return a session with what was measured in it and arrived before that was known."""
+        if not await claim_values(self._connection, session, before):
+            return session
+        return await find_locked(self._connection, session.id) or session
 
     async def _match(self, session: Session, entry_id: uuid.UUID, stop: Stop) -> None:
         """End a new session by a stop that came before its start."""

@@ -1,10 +1,10 @@
-"""Meter values that arrive before the start of their session."""
+"""Meter values that arrive before it is known to which session they belong."""
 
 import psycopg
 import pytest
 
 from csms.v1 import session_service_pb2 as pb
-from session_service.store import early_values
+from session_service.store import claims
 from tests.integration.session_service.conftest import Platform
 from tests.integration.session_service.test_late_starts import end, hours_ago, meter, start
 
@@ -79,6 +79,24 @@ async def test_start_takes_what_a_session_that_had_ended_was_given_for_its_conne
     assert end(await platform.session(superseded))[:3] == ("INFERRED", hours_ago(35), 65_000)
 
 
+async def test_true_stop_takes_what_came_when_the_end_was_inferred_too_early(
+    platform: Platform,
+) -> None:
+    newer = await start(platform, 10)
+    await meter(platform, 19)
+    late = await start(platform, 20)
+    assert end(await platform.session(late))[:2] == ("INFERRED", hours_ago(19))
+    await meter(platform, 18, late)
+    await meter(platform, 17)
+    await meter(platform, 15, late)
+    assert await shown(platform, late) == [("81000", BY_TIME)]
+    await platform.gateway.stop(late, timestamp=hours_ago(16), meter_stop=81_500)
+    assert await shown(platform, late) == [("81000", BY_TIME), ("82000", BY_ID), ("83000", BY_TIME)]
+    flags = ["END_CORRECTED", "METER_STOP_BELOW_READING"]
+    assert end(await platform.session(late)) == ("STATION", hours_ago(16), 81_500, flags)
+    assert await shown(platform, newer) == []
+
+
 async def test_value_that_another_session_covers_stays_with_it(platform: Platform) -> None:
     first = await start(platform, 40)
     await meter(platform, 30)
@@ -96,7 +114,7 @@ async def test_start_of_a_clock_that_was_not_set_takes_nothing(platform: Platfor
 async def test_no_more_is_taken_than_a_start_has_time_for(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(early_values, "_MOST", 2)
+    monkeypatch.setattr(claims, "_MOST", 2)
     for hours in (7, 8, 9):
         await meter(platform, hours)
     taken = await shown(platform, await start(platform, 10))
@@ -123,12 +141,13 @@ def explained(connection: psycopg.Connection[tuple[object, ...]], **bounds: obje
     """Return the plan of the statement as PostgreSQL makes it for these values."""
     names = {
         "session_id": "00000000-0000-0000-0000-000000000001",
+        "transaction_id": 1,
         "charge_point_id": "CP-1",
         "connector_id": 1,
         "most": 10,
         **bounds,
     }
-    text = str(early_values._CLAIM)
+    text = str(claims._CLAIM)
     for name in names:
         text = text.replace(f":{name}", f"%({name})s")
     lines = psycopg.ClientCursor(connection).execute(f"EXPLAIN {text}", names).fetchall()

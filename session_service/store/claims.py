@@ -1,4 +1,4 @@
-"""Meter values that arrived before the start of their session."""
+"""Meter values that arrived before it was known to which session they belong."""
 
 from datetime import datetime
 
@@ -10,13 +10,18 @@ from session_service.domain.sessions import Session
 _MOST = 10_000
 """Meter values that a session takes over; the earliest of them."""
 
-# The value names no transaction that is right, as its attribution tells, and no other session of
-# the connector covers its time, or covers it any more. The bounds of time stand twice, so that only
-# the months between them are looked at.
+# The value named no transaction that was right by then, as its attribution tells, and no other
+# session of the connector covers its time, or covers it any more. The bounds of time stand twice,
+# so that only the months between them are looked at.
 _CLAIM = sa.text(
     """
 UPDATE meter_values AS m
-SET session_id = :session_id, attribution = 'CONNECTOR_AND_TIME'
+SET
+    session_id = :session_id,
+    attribution = CASE
+        WHEN m.reported_transaction_id = :transaction_id THEN 'TRANSACTION_ID'
+        ELSE 'CONNECTOR_AND_TIME'
+    END
 FROM (
     SELECT e.sample_time, e.digest
     FROM meter_values AS e
@@ -24,6 +29,7 @@ FROM (
         AND e.sample_time >= :begin
         AND e.sample_time < coalesce(CAST(:before AS timestamptz), 'infinity')
         AND e.attribution IN ('NONE', 'CONNECTOR_AND_TIME')
+        AND e.session_id IS DISTINCT FROM :session_id
         AND NOT EXISTS (
             SELECT FROM sessions AS other
             WHERE other.charge_point_id = :charge_point_id AND other.connector_id = :connector_id
@@ -41,23 +47,24 @@ WHERE m.charge_point_id = :charge_point_id AND m.connector_id = :connector_id
 )
 
 
-async def claim_early_values(
-    connection: AsyncConnection, begun: Session, before: datetime | None
+async def claim_values(
+    connection: AsyncConnection, session: Session, before: datetime | None
 ) -> bool:
-    """Attribute what was measured from the begin of a new session on; tell whether there was any.
+    """Attribute what was measured from the begin of a session on; tell whether there was any.
 
     Args:
-        connection: That of the transaction that stores the session.
-        begun: The session; what it had ended on its connector is stored.
+        connection: That of the transaction that stores the start of the session, or its stop.
+        session: The session; what it had ended on its connector is stored.
         before: When it had ended; None: it runs.
     """
-    if not begun.start_is_believed or begun.connector_id <= 0:
+    if not session.start_is_believed or session.connector_id <= 0:
         return False
     values = {
-        "session_id": begun.id,
-        "charge_point_id": begun.charge_point_id,
-        "connector_id": begun.connector_id,
-        "begin": begun.start_time,
+        "session_id": session.id,
+        "transaction_id": session.transaction_id,
+        "charge_point_id": session.charge_point_id,
+        "connector_id": session.connector_id,
+        "begin": session.start_time,
         "before": before,
         "most": _MOST,
     }
