@@ -46,13 +46,14 @@ async def test_values_of_another_connector_stay_where_they_are(platform: Platfor
 async def test_late_start_takes_the_values_up_to_the_next_one_and_ends_by_them(
     platform: Platform,
 ) -> None:
-    for hours in (21, 19, 16, 10, 9):
+    for hours in (21, 19, 16, 10, 8):
         await meter(platform, hours)
     newer = await start(platform, 10)
+    await platform.gateway.stop(newer, timestamp=hours_ago(9), meter_stop=91_000)
     late = await start(platform, 20)
     assert await shown(platform, late) == [("81000", BY_TIME), ("84000", BY_TIME)]
     assert end(await platform.session(late))[:3] == ("INFERRED", hours_ago(16), 84_000)
-    assert await shown(platform, newer) == [("90000", BY_TIME), ("91000", BY_TIME)]
+    assert await shown(platform, newer) == [("90000", BY_TIME), ("92000", BY_TIME)]
 
 
 async def test_session_whose_stop_came_first_takes_the_values_up_to_it(platform: Platform) -> None:
@@ -115,7 +116,7 @@ async def test_no_more_is_taken_than_a_start_has_time_for(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claims, "_MOST", 2)
-    for hours in (7, 8, 9):
+    for hours in (7, 8, 9, 11):
         await meter(platform, hours)
     taken = await shown(platform, await start(platform, 10))
     assert taken == [("91000", BY_TIME), ("92000", BY_TIME)]
