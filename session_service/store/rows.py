@@ -82,9 +82,7 @@ def to_session(row: Row) -> Session:
         start_time=row["start_time"],
         start_time_reported=row["start_time_reported"],
         start_receive_time=row["start_receive_time"],
-        meter_start=row["meter_start_read"]
-        if _has_no_register(row["flags"])
-        else row["meter_start"],
+        meter_start=_meter_start(row),
         reservation_id=row["reservation_id"],
         create_time=row["create_time"],
         flags=tuple(row["flags"]),
@@ -129,6 +127,14 @@ def to_entry(row: Row) -> QuarantineEntry:
         digest=row["digest"],
         resolution=_resolution(row),
     )
+
+
+def _meter_start(row: Row) -> int | None:
+    """Return the register that the start told, else the first that was read when it ended."""
+    meter_start: int | None = row[
+        "meter_start_read" if _has_no_register(row["flags"]) else "meter_start"
+    ]
+    return meter_start
 
 
 def _has_no_register(flags: Sequence[str]) -> bool:

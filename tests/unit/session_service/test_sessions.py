@@ -276,7 +276,8 @@ def test_stop_of_a_start_without_a_register_claims_what_is_known() -> None:
     nothing = unknown.stopped(a_stop(meter_stop=2200))
     assert (nothing.energy_wh, nothing.flags, nothing.follows_readings) == (None, (), True)
     assert nothing.read(SERIES).followed().energy_wh == 1000
-    assert nothing.read(SERIES).followed().end == nothing.end
+    beyond = [*SERIES, (NOON + timedelta(hours=9), Decimal(2300))]
+    assert nothing.read(beyond).followed().end == nothing.end
     neither = unknown.stopped(a_stop(meter_stop=None, receipt=UNREADABLE))
     assert (neither.energy_wh, neither.read(SERIES).followed().energy_wh) == (None, 500)
 
