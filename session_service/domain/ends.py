@@ -1,5 +1,6 @@
 """Ends of sessions, and how they are known."""
 
+import dataclasses
 import enum
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,8 +24,9 @@ class Closing:
     """An operator's word that a session has ended.
 
     Attributes:
-        time: None: when the register was last read.
-        meter_stop: In Wh; None: what the register showed last.
+        time: None: as it was inferred or set before, else when the register was last read.
+        meter_stop: In Wh; None: as it was inferred or set before, else what was read last.
+        comment: Empty: as it was said before.
     """
 
     time: datetime | None
@@ -39,6 +41,8 @@ class End:
 
     Attributes:
         receive_time: When it was received, inferred or set.
+        comment: What the operator said who has closed the session; it stays when a stop comes.
+        closed_by: Who that was.
         meter_stop: In Wh; None: the charge point told none, and no register is known instead.
         meter_stop_reported: Whether the charge point told the register, if it told the end.
     """
@@ -64,4 +68,15 @@ class End:
             stop.meter_stop,
             stop.reason,
             stop.id_tag,
+        )
+
+    def closed(self, closing: Closing) -> "End":
+        """Return the end as an operator sets it; what they leave out stays as it is."""
+        return dataclasses.replace(
+            self,
+            time=closing.time or self.time,
+            time_reported=self.time_reported or closing.time is not None,
+            meter_stop=self.meter_stop if closing.meter_stop is None else closing.meter_stop,
+            source=Source.OPERATOR,
+            comment=closing.comment or self.comment,
         )

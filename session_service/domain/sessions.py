@@ -146,6 +146,8 @@ class Session:
             reason=stop.reason,
             id_tag=stop.id_tag,
             id_tag_info=stop.id_tag_info,
+            comment=self.end.comment if self.end else "",
+            closed_by=self.end.closed_by if self.end else "",
             meter_stop_reported=stop.meter_stop is not None,
         )
         doubts = words(
@@ -154,7 +156,7 @@ class Session:
             (end.time < self.start_time, Flag.STOP_BEFORE_START),
             (not self._is_of_the_group(stop), Flag.STOP_TAG_DIFFERS),
             (stop.transaction_id != self.transaction_id, Flag.STOP_MATCHED),
-            (self._is_corrected_by(stop), Flag.END_CORRECTED),
+            (self._is_corrected_by(end), Flag.END_CORRECTED),
             (stop.receipt.is_meter_repaired, Flag.METER_REPAIRED),
             (stop.meter_stop is None, Flag.METER_STOP_UNKNOWN),
             (_is_below(end.meter_stop, self.meter_start), Flag.METER_STOP_BELOW_START),
@@ -216,24 +218,18 @@ class Session:
         return dataclasses.replace(self, end=end)
 
     def closed(self, closing: Closing, now: datetime) -> "Session":
-        """Return the session as an operator closes it.
+        """Return the session as an operator closes it; a repeat changes nothing.
 
         Raises:
             SessionAlreadyEnded: The charge point has told the end.
             InvalidRequest: The end lies before the start, by time or by register.
         """
         self.open_to_a_stop()
-        last_time = now if self.latest is None else self.latest.time
-        end = End(
-            time=closing.time or max(last_time, self.start_time),
-            time_reported=closing.time is not None,
-            receive_time=now,
-            meter_stop=self._last_read if closing.meter_stop is None else closing.meter_stop,
-            source=Source.OPERATOR,
-            comment=closing.comment,
-            closed_by=closing.closed_by,
-        )
+        end = self._end_to_close(now).closed(closing)
+        if end == self.end:
+            return self
         self._check(end)
+        end = dataclasses.replace(end, receive_time=now, closed_by=closing.closed_by)
         return self._ended(end, ())
 
     def open_to_a_stop(self) -> "Session":
@@ -302,20 +298,31 @@ class Session:
             return self.end.meter_stop
         return self._last_read
 
-    def _is_corrected_by(self, stop: Stop) -> bool:
-        return self.end is not None and not self.end.is_repeated_by(stop)
+    def _is_corrected_by(self, end: End) -> bool:
+        known = self.end or end
+        return (known.time, known.meter_stop) != (end.time, end.meter_stop)
+
+    def _end_to_close(self, now: datetime) -> End:
+        """Return the end that holds where an operator does not tell another."""
+        known = self.followed().end if self.is_inferred else self.end
+        if known is not None and known.source is not Source.STATION:
+            return known
+        last_time = now if self.latest is None else self.latest.time
+        return self._end_at(last_time, self._last_read, now)
 
     def _inferred(
         self, time: datetime, register: int | None, why: Flag, now: datetime
     ) -> "Session":
-        end = End(
+        return self._ended(self._end_at(time, register, now), (why.value,))
+
+    def _end_at(self, time: datetime, register: int | None, now: datetime) -> End:
+        return End(
             time=max(time, self.start_time),
             time_reported=False,
             receive_time=now,
             meter_stop=_highest(self.meter_start, register),
             source=Source.INFERRED,
         )
-        return self._ended(end, (why.value,))
 
     def _ended(self, end: End, doubts: tuple[str, ...]) -> "Session":
         open_still = tuple(flag for flag in self.flags if flag not in ANSWERED_BY_STOP)

@@ -1,6 +1,7 @@
 """What is stored within one transaction."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from servicekit.ids import IdSource
@@ -11,7 +12,7 @@ from session_service.store.claims import claim_values
 from session_service.store.entries import keep_entry, store_entries
 from session_service.store.events import Changes
 from session_service.store.meter_values import stop_rows, store_meter_values
-from session_service.store.orphans import keep_orphan, orphan_of, settle
+from session_service.store.orphans import keep_orphan, orphans_of, settle
 from session_service.store.transactions import (
     find_following,
     find_given,
@@ -74,7 +75,7 @@ class Batch:
         for before in await find_superseded(self._connection, begun):
             await store_end(self._changes, before, before.superseded(begun, now))
         following = await find_following(self._connection, begun)
-        waiting = await orphan_of(self._connection, begun)
+        waiting = await self._waiting_stop(begun)
         ends = [following.start_time] if following else []
         ends += [waiting[1].end_time + _INSTANT] if waiting else []
         begun = await self._with_values(begun, min(ends, default=None))
@@ -88,6 +89,16 @@ class Batch:
         if not await claim_values(self._connection, session, before):
             return session
         return await find_locked(self._connection, session.id) or session
+
+    async def _waiting_stop(self, begun: Session) -> tuple[uuid.UUID, Stop] | None:
+        """Return the stop that came before its start, and the id of its entry.
+
+        One that names no transaction is not taken while it fits another session too.
+        """
+        for entry_id, stop in await orphans_of(self._connection, begun):
+            if not stop.names_none or len(await self._fitting(stop)) == 1:
+                return entry_id, stop
+        return None
 
     async def _match(self, session: Session, entry_id: uuid.UUID, stop: Stop) -> None:
         """End a new session by a stop that came before its start."""
@@ -104,8 +115,16 @@ class Batch:
             return stop.id_tag_info
         assert session.end is not None
         if session.end.is_repeated_by(stop):
+            self._meter_rows += stop_rows(stop, session)  # it may bring values that are new
             return session.end.id_tag_info
-        self._entries.append(self._entry(stop, QuarantineReason.SECOND_STOP))
+        return await self._second_stop(stop)
+
+    async def _second_stop(self, stop: Stop) -> IdTagInfo | None:
+        """Keep a stop of a transaction that was stopped otherwise until an operator places it."""
+        entry = self._entry(stop, QuarantineReason.SECOND_STOP)
+        if not await keep_entry(self._connection, entry):
+            return await self._told_before(entry, stop)
+        await keep_orphan(self._connection, entry.id, stop)
         return stop.id_tag_info
 
     async def _stop_of_unknown(self, stop: Stop) -> IdTagInfo | None:
@@ -113,13 +132,13 @@ class Batch:
         entry = self._entry(stop, QuarantineReason.UNKNOWN_TRANSACTION)
         if not await keep_entry(self._connection, entry):
             return await self._told_before(entry, stop)
-        session = await self._only_fitting(stop) if stop.names_none else None
-        if session is None:
-            await keep_orphan(self._connection, entry.id, stop)
-        else:
-            await self.end(session, stop)
-            resolution = Resolution(stop.receipt.time, _FITTED_ONE, session_id=session.id)
+        fitting = await self._fitting(stop) if stop.names_none else []
+        if len(fitting) == 1:
+            await self.end(fitting[0], stop)
+            resolution = Resolution(stop.receipt.time, _FITTED_ONE, session_id=fitting[0].id)
             await settle(self._connection, entry.id, resolution)
+        else:
+            await keep_orphan(self._connection, entry.id, stop)
         return stop.id_tag_info
 
     async def _told_before(self, entry: QuarantineEntry, stop: Stop) -> IdTagInfo | None:
@@ -127,12 +146,11 @@ class Batch:
         session = await find_given(self._connection, entry)
         if session is None or session.end is None or not session.end.is_repeated_by(stop):
             return stop.id_tag_info
-        return session.end.id_tag_info
+        return session.end.id_tag_info or stop.id_tag_info  # a stop that has waited has lost it
 
-    async def _only_fitting(self, stop: Stop) -> Session | None:
+    async def _fitting(self, stop: Stop) -> Sequence[Session]:
         found = await find_open(self._connection, stop)
-        fitting = [session for session in found if session.may_have_ended_by(stop)]
-        return fitting[0] if len(fitting) == 1 else None
+        return [session for session in found if session.may_have_ended_by(stop)]
 
     def _entry(self, stop: Stop, reason: QuarantineReason) -> QuarantineEntry:
         return QuarantineEntry(

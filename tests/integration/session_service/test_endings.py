@@ -109,10 +109,13 @@ async def test_operator_closes_a_session_by_hand(platform: Platform) -> None:
     assert end(closed) == (OPERATOR, at(1800), 1900, [])
     assert (closed.close_comment, closed.closed_by) == ("burnt down", "anna")
     assert closed.state == pb.Session.STATE_COMPLETED
+    assert await close(platform, closed, comment="burnt down") == closed
     again = await close(platform, closed, stop_time=at(2000), meter_stop_wh=2000)
     assert end(again) == (OPERATOR, at(2000), 2000, [])
     await platform.gateway.stop(transaction_id)
-    assert end(await platform.the_session()) == (STATION, at(3600), 5000, ["END_CORRECTED"])
+    session = await platform.the_session()
+    assert end(session) == (STATION, at(3600), 5000, ["END_CORRECTED"])
+    assert (session.close_comment, session.closed_by) == ("burnt down", "anna")
 
 
 async def test_closing_is_refused_with_all_its_reasons(platform: Platform) -> None:

@@ -118,7 +118,7 @@ def test_stop_without_a_register_keeps_what_is_known_better() -> None:
     closed = a_session(latest=READ).closed(Closing(None, 2000, "", ""), LATER)
     assert facts(closed.stopped(unread))[2] == 2000
     told = a_session(latest=READ).stopped(a_stop(transaction_id=0, meter_stop=5000))
-    assert facts(told.stopped(unread))[2:] == (5000, ("END_CORRECTED", "METER_STOP_UNKNOWN"))
+    assert facts(told.stopped(unread))[2:] == (5000, ("METER_STOP_UNKNOWN",))
     corrected = told.stopped(unread).stopped(a_stop(meter_stop=6000))
     assert facts(corrected)[2:] == (6000, ("END_CORRECTED",))
 
@@ -143,6 +143,56 @@ def test_operator_closes_with_what_is_known_or_with_what_they_say() -> None:
     closing = Closing(NOON + timedelta(hours=1), 4000, "", "")
     assert facts(session.closed(closing, LATER))[:3] == (Source.OPERATOR, closing.time, 4000)
     assert facts(a_session().closed(Closing(None, None, "", ""), LATER))[1:3] == (LATER, 1000)
+
+
+def test_operator_who_says_the_same_again_changes_nothing() -> None:
+    told = Closing(NOON + timedelta(hours=1), 4000, "broken", "me")
+    for first in (told, Closing(None, None, "", "me")):
+        closed = a_session(latest=READ).closed(first, LATER)
+        repeat = dataclasses.replace(first, closed_by="somebody else")
+        assert closed.closed(repeat, LATER + timedelta(hours=1)) == closed
+
+
+def test_what_an_operator_leaves_out_stays_as_it_is() -> None:
+    before = a_session().superseded(following(9000), LATER)
+    closed = before.closed(Closing(None, None, "checked", "me"), LATER + timedelta(hours=1))
+    assert facts(closed)[:3] == (Source.OPERATOR, LATER, 9000)
+    again = closed.closed(Closing(None, 8000, "", "you"), LATER + timedelta(hours=2))
+    assert facts(again)[:3] == (Source.OPERATOR, LATER, 8000)
+    assert again.end is not None
+    assert (again.end.comment, again.end.closed_by) == ("checked", "you")
+    assert again.end.receive_time == LATER + timedelta(hours=2)
+
+
+def test_operator_who_closes_an_inferred_end_takes_what_was_read_since() -> None:
+    inferred = a_session(latest=READ).given_up(Flag.STOP_MISSING_SILENCE, LATER)
+    later = Reading(LATER, Decimal(5000))
+    closed = dataclasses.replace(inferred, latest=later).closed(Closing(None, None, "", ""), LATER)
+    assert facts(closed)[1:3] == (LATER, 5000)
+
+
+def test_end_of_a_wrong_stop_does_not_stay_when_an_operator_leaves_it_out() -> None:
+    matched = a_session(latest=READ).stopped(a_stop(transaction_id=0, meter_stop=9000))
+    closed = matched.closed(Closing(None, None, "", ""), LATER)
+    assert facts(closed)[1:3] == (READ.time, 3200)
+
+
+def test_words_of_an_operator_stay_when_the_true_stop_comes() -> None:
+    closed = a_session().closed(Closing(None, None, "burnt down", "me"), LATER)
+    end = closed.stopped(a_stop()).end
+    assert end is not None
+    assert (end.source, end.comment, end.closed_by) == (Source.STATION, "burnt down", "me")
+
+
+def test_end_is_corrected_by_another_time_or_register_only() -> None:
+    stop = a_stop(time=READ.time, meter_stop=3200, reason="EVDisconnected", id_tag="CARD")
+    inferred = a_session(latest=READ).superseded(following(), LATER)
+    closed = a_session(latest=READ).closed(Closing(None, None, "", ""), LATER)
+    for session in (inferred, closed):
+        assert session.stopped(stop).flags == ()
+        for other in ({"time": LATER}, {"meter_stop": 3201}):
+            corrected = session.stopped(dataclasses.replace(stop, **other))
+            assert corrected.flags == ("END_CORRECTED",)
 
 
 def test_end_that_the_charge_point_told_is_not_closed_again() -> None:
