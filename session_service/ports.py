@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from servicekit.outbox.cursor import Cursor
 from servicekit.pagination import Page, PageRequest
+from session_service.domain.ends import Closing
 from session_service.domain.events import News
 from session_service.domain.facts import (
     IdTagInfo,
@@ -21,7 +22,7 @@ from session_service.domain.flags import Flag
 from session_service.domain.meter_values import MeterValueFilter, StoredMeterValue
 from session_service.domain.quarantine import QuarantineEntry, QuarantineFilter, Resolution
 from session_service.domain.remote import Order, RemoteStart
-from session_service.domain.sessions import Closing, Session, SessionFilter
+from session_service.domain.sessions import Session, SessionFilter
 from session_service.domain.silence import QuietSession, Sighting
 from session_service.domain.summary import MeterSummary
 

@@ -84,7 +84,8 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 """By required member: the value that says the least, so that the message can be processed.
 
 An empty tag is invalid, transaction 0 is none, an empty vendor is unknown. There is none for
-meter registers (they are money), for connectors and for states: guessing these would lie.
+meter registers (they are money), for connectors and for states: guessing these would lie. A
+missing register has a rule of its own, by which the services know that there was none.
 """
 
 LISTS: Final = frozenset({"meterValue", "sampledValue"})
@@ -95,6 +96,5 @@ JSON_TEXTS: Final = frozenset({"data", "info", "techInfo"})
 
 REGISTERS: Final = frozenset({"meterStart", "meterStop"})
 """Meter registers in whole Wh."""
-
 UNCUTTABLE: Final = frozenset({"csr"})
 """Texts that are worth nothing when cut."""

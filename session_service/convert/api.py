@@ -11,7 +11,8 @@ from servicekit.pagination import Page, PageRequest, page_request, page_size
 from servicekit.parsing import Parsing
 from servicekit.timestamps import to_datetime, to_duration, to_timestamp
 from session_service.convert.names import SESSIONS, charge_point_id, comment, id_tag, session_id
-from session_service.domain.sessions import Closing, Session, SessionFilter, SessionState, Source
+from session_service.domain.ends import Closing, Source
+from session_service.domain.sessions import Session, SessionFilter, SessionState
 from session_service.domain.summary import MeterSummary
 
 REQUESTER = "x-requester"
@@ -83,7 +84,7 @@ def to_message(session: Session, summary: MeterSummary | None = None) -> pb.Sess
         authorization_status=session.id_tag_info.status.value,
         start_time=to_timestamp(session.start_time),
         start_receive_time=to_timestamp(session.start_receive_time),
-        meter_start_wh=session.meter_start,
+        meter_start_wh=session.meter_start or 0,
         energy_wh=_int64(session.energy_wh),
         reservation_id=session.reservation_id,
         flags=session.flags,

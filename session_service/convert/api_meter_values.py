@@ -29,7 +29,7 @@ _ATTRIBUTION = {
 }
 _WORDS = frozenset(MEASURANDS.values())
 _DAY_S = 86_400
-_INT32_MAX = 2**31 - 1
+_INT32 = range(-(2**31), 2**31)
 _Bound = Literal["start_time", "end_time"]
 
 
@@ -111,7 +111,7 @@ def _parent(name: str) -> MeterValueParent:
     if not name.startswith("chargePoints/"):
         return session_id(name)
     charge_point_id, connector = child_ids(name, "chargePoints", "connectors")
-    if not re.fullmatch(r"0|[1-9][0-9]{0,9}", connector) or int(connector) > _INT32_MAX:
+    if not re.fullmatch(r"0|-?[1-9][0-9]{0,9}", connector) or int(connector) not in _INT32:
         raise ValueError("must end with the number of a connector; 0 is the whole charge point")
     return charge_point_id, int(connector)
 

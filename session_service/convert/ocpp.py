@@ -3,8 +3,6 @@
 import hashlib
 import uuid
 
-from google.protobuf.message import Message
-
 from csms.gateway.v1 import authorization_pb2, call_pb2
 from csms.ocpp.v16 import core_pb2, types_pb2
 from servicekit.calls.server import CallContext, call_context
@@ -55,9 +53,9 @@ def stop(context: CallContext, request: core_pb2.StopTransactionRequest) -> Stop
     return Stop(
         charge_point_id=context.charge_point_id,
         transaction_id=request.transaction_id,
-        meter_stop=request.meter_stop,
+        meter_stop=None if arrived.is_register_unknown else request.meter_stop,
         receipt=arrived,
-        digest=_digest(_without_times(request) if reported is None else request),
+        digest=_stop_digest(request, arrived, is_timed=reported is not None),
         raw_text=lambda: arrived.raw_frame or ocpp_json(request),
         message=lambda: _kept_message(context, request),
         time=reported,
@@ -164,8 +162,12 @@ def _without_times(request: core_pb2.StopTransactionRequest) -> core_pb2.StopTra
     return copy
 
 
-def _digest(message: Message) -> uuid.UUID:
-    return _hash(message.SerializeToString(deterministic=True))
+def _stop_digest(
+    request: core_pb2.StopTransactionRequest, arrived: Receipt, *, is_timed: bool
+) -> uuid.UUID:
+    said = request if is_timed else _without_times(request)
+    content = said.SerializeToString(deterministic=True)
+    return _hash(content + b"without register" if arrived.is_register_unknown else content)
 
 
 def _occurrence(context: CallContext) -> uuid.UUID:

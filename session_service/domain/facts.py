@@ -67,6 +67,11 @@ class Receipt:
         """Whether a rule may have changed a register."""
         return not _METER_RULES.isdisjoint(self.repairs)
 
+    @property
+    def is_register_unknown(self) -> bool:
+        """Whether the register could not be read; what stands in its place says nothing."""
+        return not _NO_REGISTER_RULES.isdisjoint(self.repairs)
+
     def has_replaced(self, time: datetime) -> bool:
         """Tell whether a rule put the time of receipt, in full seconds, in the place of a time."""
         return not _TIME_RULES.isdisjoint(self.repairs) and time == self.time.replace(microsecond=0)
@@ -77,6 +82,7 @@ class StartKey:
     """What makes two StartTransactions the same one; never the OCPP message id.
 
     Attributes:
+        meter_start: In Wh; 0 where it told none that could be read.
         time: By the clock of the charge point; None when it told none that could be read. Such a
             start is taken for a repeat for as long as the session runs.
     """
@@ -116,6 +122,7 @@ class Start:
             (self.receipt.is_repaired, Flag.START_REPAIRED),
             (self.key.time is None, Flag.START_TIME_UNKNOWN),
             (self.receipt.is_meter_repaired, Flag.METER_REPAIRED),
+            (self.receipt.is_register_unknown, Flag.METER_START_UNKNOWN),
         )
 
     def answered(self, running: int) -> IdTagInfo:
@@ -139,6 +146,7 @@ class Stop:
     """A StopTransaction (OCPP 1.6 6.49).
 
     Attributes:
+        meter_stop: In Wh; None when the charge point told none that could be read.
         time: By the clock of the charge point; None when it told none that could be read.
         reason: In OCPP's word, as it was sent.
         id_tag_info: What is known about the tag; None without a tag, and when auth_service is away.
@@ -149,7 +157,7 @@ class Stop:
 
     charge_point_id: str
     transaction_id: int
-    meter_stop: int
+    meter_stop: int | None
     receipt: Receipt
     digest: uuid.UUID
     raw_text: Callable[[], str]
@@ -193,4 +201,5 @@ def reservation_id(value: int) -> int | None:
 _INT32_MAX = 2**31 - 1
 _TIME_RULES = frozenset({"time_replaced", "time_missing"})
 _EMPTY_LIST_RULES = frozenset({"empty_list_kept", "list_missing"})
+_NO_REGISTER_RULES = frozenset({"register_missing", "register_unreadable"})
 _METER_RULES = frozenset({"fractional_register_rounded", "text_as_number"})

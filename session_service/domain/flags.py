@@ -30,6 +30,10 @@ class Flag(enum.StrEnum):
     """The end was inferred or set by an operator before the charge point told it."""
     METER_REPAIRED = "METER_REPAIRED"
     """A register of the start or the stop was no whole number."""
+    METER_START_UNKNOWN = "METER_START_UNKNOWN"
+    """The StartTransaction told no readable register; the first that was read stands for it."""
+    METER_STOP_UNKNOWN = "METER_STOP_UNKNOWN"
+    """The StopTransaction told no readable register; the last that was read stands for it."""
     METER_STOP_BELOW_START = "METER_STOP_BELOW_START"
     """The register ran backwards; the energy counts as 0."""
     METER_DIP = "METER_DIP"
@@ -50,6 +54,7 @@ ANSWERED_BY_STOP = frozenset(
         Flag.STOP_MISSING_BOOT,
         Flag.STOP_MISSING_SILENCE,
         Flag.STOP_MATCHED,
+        Flag.METER_STOP_UNKNOWN,
     }
 )
 """The questions that are settled when the charge point tells the end of this very transaction."""

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import accumulate
 
 from session_service.domain.flags import Flag
@@ -85,6 +85,14 @@ def registers(values: Iterable[MeterValue]) -> Series:
     shown = [(it.sample_time, _outlet(it, ENERGY_REGISTER, "Wh")) for it in values]
     totals = [(time, by_phase[_TOTAL]) for time, by_phase in shown if _TOTAL in by_phase]
     return totals or [(time, wh) for time, it in shown if (wh := _total(it)) is not None]
+
+
+def first_register(series: Series) -> int | None:
+    """Return the first register of a series in whole Wh that can be one; None: there is none."""
+    for _, register_wh in series:
+        if abs(register_wh) <= MOST_WH:
+            return int(register_wh.to_integral_value(ROUND_HALF_UP))
+    return None
 
 
 def last_reading(series: Series, meter_start: int) -> Reading | None:

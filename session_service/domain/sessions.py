@@ -9,10 +9,18 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from servicekit.errors import ErrorKind, InvalidRequest, PlatformError, Violation
-from session_service.domain.facts import IdTagInfo, Start, Stop
+from session_service.domain.ends import Closing, End, Source
+from session_service.domain.facts import IdTagInfo, Stop
 from session_service.domain.flags import ANSWERED_BY_STOP, Flag, words
 from session_service.domain.meter_values import MeterValue
-from session_service.domain.registers import MOST_WH, Reading, Series, last_reading, registers
+from session_service.domain.registers import (
+    MOST_WH,
+    Reading,
+    Series,
+    first_register,
+    last_reading,
+    registers,
+)
 
 
 class SessionNotFound(PlatformError):
@@ -34,68 +42,13 @@ class SessionState(enum.Enum):
     COMPLETED = enum.auto()
 
 
-class Source(enum.StrEnum):
-    """How an end of a session is known."""
-
-    STATION = "STATION"
-    """The charge point told it."""
-    INFERRED = "INFERRED"
-    """It follows from what else is known; the charge point has not told it."""
-    OPERATOR = "OPERATOR"
-    """An operator has set it."""
-
-
-@dataclass(frozen=True)
-class Closing:
-    """An operator's word that a session has ended.
-
-    Attributes:
-        time: None: when the register was last read.
-        meter_stop: In Wh; None: what the register showed last.
-    """
-
-    time: datetime | None
-    meter_stop: int | None
-    comment: str
-    closed_by: str
-
-
-@dataclass(frozen=True)
-class End:
-    """How a session ended.
-
-    Attributes:
-        receive_time: When it was received, inferred or set.
-    """
-
-    time: datetime
-    time_reported: bool
-    receive_time: datetime
-    meter_stop: int
-    reason: str | None = None
-    id_tag: str | None = None
-    id_tag_info: IdTagInfo | None = None
-    source: Source = Source.STATION
-    comment: str = ""
-    closed_by: str = ""
-
-    def is_repeated_by(self, stop: Stop) -> bool:
-        """Tell whether a stop says what was said before."""
-        time = self.time if self.time_reported else None
-        return (time, self.meter_stop, self.reason, self.id_tag) == (
-            stop.time,
-            stop.meter_stop,
-            stop.reason,
-            stop.id_tag,
-        )
-
-
 @dataclass(frozen=True)
 class Session:
     """A charging session, begun by a StartTransaction.
 
     Attributes:
         start_time: By the clock of the charge point; the time of receipt when it told none.
+        meter_start: In Wh; where the start told none, the first that was read. None: none was.
         series: The energy registers that were read, as far as they are known.
         latest: What is made of them.
     """
@@ -109,7 +62,7 @@ class Session:
     start_time: datetime
     start_time_reported: bool
     start_receive_time: datetime
-    meter_start: int
+    meter_start: int | None
     reservation_id: int | None
     create_time: datetime
     flags: tuple[str, ...] = ()
@@ -137,6 +90,26 @@ class Session:
         return self.end is not None and self.end.source is Source.INFERRED
 
     @property
+    def follows_readings(self) -> bool:
+        """Whether a register is one that was read, as it is shown: none was told."""
+        is_open = self.end is None or not self.end.meter_stop_reported
+        return is_open or self.meter_start is None
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the end follows from the begin of another session on the connector."""
+        return Flag.STOP_MISSING_NEXT_START in self.flags
+
+    @property
+    def start_is_believed(self) -> bool:
+        """Whether the start time tells what came before and after it on the connector.
+
+        It does not when it stands for one that was not told, or comes from a clock that was not
+        set: then it lies years back.
+        """
+        return self.start_time_reported and self.start_receive_time - self.start_time < _LATEST
+
+    @property
     def start_source(self) -> Source:
         """How the begin is known; without a reported time, from the receipt of the start."""
         return Source.STATION if self.start_time_reported else Source.INFERRED
@@ -144,9 +117,10 @@ class Session:
     @property
     def energy_wh(self) -> int | None:
         """The energy in Wh, from the registers; never negative; None when nothing is known."""
-        if self.end is not None:
-            return max(0, self.end.meter_stop - self.meter_start)
-        return None if self.latest is None else self._at_least_start(self.latest) - self.meter_start
+        register = _highest(self._shown_wh) if self.end is None else self.end.meter_stop
+        if self.meter_start is None or register is None:
+            return None
+        return max(0, register - self.meter_start)
 
     @property
     def duration(self) -> timedelta | None:
@@ -168,10 +142,13 @@ class Session:
             time=stop.end_time,
             time_reported=stop.time is not None,
             receive_time=stop.receipt.time,
-            meter_stop=stop.meter_stop,
+            meter_stop=self._last_register() if stop.meter_stop is None else stop.meter_stop,
             reason=stop.reason,
             id_tag=stop.id_tag,
             id_tag_info=stop.id_tag_info,
+            comment=self.end.comment if self.end else "",
+            closed_by=self.end.closed_by if self.end else "",
+            meter_stop_reported=stop.meter_stop is not None,
         )
         doubts = words(
             (stop.receipt.is_repaired, Flag.STOP_REPAIRED),
@@ -179,65 +156,80 @@ class Session:
             (end.time < self.start_time, Flag.STOP_BEFORE_START),
             (not self._is_of_the_group(stop), Flag.STOP_TAG_DIFFERS),
             (stop.transaction_id != self.transaction_id, Flag.STOP_MATCHED),
-            (self._is_corrected_by(stop), Flag.END_CORRECTED),
+            (self._is_corrected_by(end), Flag.END_CORRECTED),
             (stop.receipt.is_meter_repaired, Flag.METER_REPAIRED),
-            (stop.meter_stop < self.meter_start, Flag.METER_STOP_BELOW_START),
-            (self._has_shown_more_than(stop), Flag.METER_STOP_BELOW_READING),
+            (stop.meter_stop is None, Flag.METER_STOP_UNKNOWN),
+            (_is_below(end.meter_stop, self.meter_start), Flag.METER_STOP_BELOW_START),
+            (self._has_shown_more_than(end), Flag.METER_STOP_BELOW_READING),
         )
         return self._ended(end, doubts)
 
     def read(self, series: Series) -> "Session":
         """Return the session with what is made of the registers that were read in it."""
-        latest = last_reading(series, self.meter_start)
-        return dataclasses.replace(self, series=series, latest=latest)
+        begun = self.begun_at(series)
+        start = begun.meter_start
+        latest = None if start is None else last_reading(series, start)
+        return dataclasses.replace(begun, series=series, latest=latest)
+
+    def begun_at(self, series: Series) -> "Session":
+        """Return the session with the first register of a series, if its start told none."""
+        if self.meter_start is not None:
+            return self
+        return dataclasses.replace(self, meter_start=first_register(series))
 
     def read_also(self, values: Iterable[MeterValue]) -> "Session":
         """Return the session with what these meter values show among what was read before."""
         return self.read(sorted([*self.series, *registers(values)]))
 
-    def superseded(self, start: Start) -> "Session":
-        """Return the session as the next start on its connector leaves it, its stop missing.
+    def superseded(self, following: "Session", now: datetime) -> "Session":
+        """Return the session as the next one on its connector leaves it, its stop missing.
 
-        Without a reading the register of that start tells how much has flowed.
+        What was read when that one had begun is not counted. Without a reading the register with
+        which that one began tells how much has flowed.
         """
-        last = self.latest or Reading(start.begin_time, Decimal(start.key.meter_start))
-        return self._inferred(last, Flag.STOP_MISSING_NEXT_START, start.create_time)
+        begin = following.start_time
+        if following.start_is_believed and self.series and self.series[-1][0] > begin:
+            own = [(time, register) for time, register in self.series if time <= begin]
+            return self.read(own).superseded(following, now)
+        time, register = begin, following.meter_start
+        if self.latest is not None:
+            time, register = self.latest.time, _highest(self.latest.register_wh)
+        return self._inferred(time, register, Flag.STOP_MISSING_NEXT_START, now)
 
     def given_up(self, why: Flag, now: datetime) -> "Session":
         """Return the session as it is taken to have ended when nothing more was heard of it."""
-        last = self.latest or Reading(self.start_time, Decimal(self.meter_start))
-        return self._inferred(last, why, now)
+        time = self.start_time if self.latest is None else self.latest.time
+        return self._inferred(time, self._last_read, why, now)
 
     def followed(self) -> "Session":
-        """Return the session with its inferred end moved to the last reading, if that is later."""
-        assert self.end is not None
-        if self.latest is None or self.latest.time <= self.end.time:
+        """Return the session with its end moved to the last reading, as far as it was not told.
+
+        What was read after another session has begun on the connector moves no end.
+        """
+        if self.end is None or self.latest is None or self.is_followed:
             return self
-        meter_stop = self._at_least_start(self.latest)
-        end = dataclasses.replace(self.end, time=self.latest.time, meter_stop=meter_stop)
+        if not self.end.meter_stop_reported:
+            meter_stop = _highest(self._last_read, self.end.meter_stop)
+            end = dataclasses.replace(self.end, meter_stop=meter_stop)
+        elif self.is_inferred and self.latest.time > self.end.time:
+            end = dataclasses.replace(self.end, time=self.latest.time, meter_stop=self._last_read)
+        else:
+            return self
         return dataclasses.replace(self, end=end)
 
     def closed(self, closing: Closing, now: datetime) -> "Session":
-        """Return the session as an operator closes it.
+        """Return the session as an operator closes it; a repeat changes nothing.
 
         Raises:
             SessionAlreadyEnded: The charge point has told the end.
             InvalidRequest: The end lies before the start, by time or by register.
         """
         self.open_to_a_stop()
-        last = self.latest or Reading(now, Decimal(self.meter_start))
-        end = End(
-            time=closing.time or max(last.time, self.start_time),
-            time_reported=closing.time is not None,
-            receive_time=now,
-            meter_stop=self._at_least_start(last)
-            if closing.meter_stop is None
-            else closing.meter_stop,
-            source=Source.OPERATOR,
-            comment=closing.comment,
-            closed_by=closing.closed_by,
-        )
+        end = self._end_to_close(now).closed(closing)
+        if end == self.end:
+            return self
         self._check(end)
+        end = dataclasses.replace(end, receive_time=now, closed_by=closing.closed_by)
         return self._ended(end, ())
 
     def open_to_a_stop(self) -> "Session":
@@ -253,9 +245,14 @@ class Session:
         return self
 
     def may_have_ended_by(self, stop: Stop) -> bool:
-        """Tell whether a stop that names no known transaction fits this session."""
+        """Tell whether a stop that names no known transaction fits this session.
+
+        Without the register of the start or the stop too little is known to tell.
+        """
         return (
             stop.end_time > self.start_time
+            and stop.meter_stop is not None
+            and self.meter_start is not None
             and stop.meter_stop >= self.meter_start
             and self._is_of_the_group(stop)
         )
@@ -278,21 +275,54 @@ class Session:
         starting = {self.id_tag.lower(), (self.id_tag_info.parent or self.id_tag).lower()}
         return not starting.isdisjoint({stop.id_tag.lower(), (parent or stop.id_tag).lower()})
 
-    def _has_shown_more_than(self, stop: Stop) -> bool:
-        return self.latest is not None and stop.meter_stop < self.latest.register_wh - _ROUNDING_WH
+    def _has_shown_more_than(self, end: End) -> bool:
+        return self._shown_wh is not None and _is_below(
+            end.meter_stop, self._shown_wh - _ROUNDING_WH
+        )
 
-    def _is_corrected_by(self, stop: Stop) -> bool:
-        return self.end is not None and not self.end.is_repeated_by(stop)
+    @property
+    def _shown_wh(self) -> Decimal | None:
+        return None if self.latest is None else self.latest.register_wh
 
-    def _inferred(self, last: Reading, why: Flag, now: datetime) -> "Session":
-        end = End(
-            time=max(last.time, self.start_time),
+    @property
+    def _last_read(self) -> int | None:
+        """The register in whole Wh that was read last, else that of the start."""
+        return _highest(self.meter_start, self._shown_wh)
+
+    def _last_register(self) -> int | None:
+        """Return the register in Wh with which the session ends if its stop tells none.
+
+        What an operator or another stop has told counts more than a reading.
+        """
+        if self.end is not None and not (self.is_inferred and self.latest):
+            return self.end.meter_stop
+        return self._last_read
+
+    def _is_corrected_by(self, end: End) -> bool:
+        known = self.end or end
+        return (known.time, known.meter_stop) != (end.time, end.meter_stop)
+
+    def _end_to_close(self, now: datetime) -> End:
+        """Return the end that holds where an operator does not tell another."""
+        known = self.followed().end if self.is_inferred else self.end
+        if known is not None and known.source is not Source.STATION:
+            return known
+        last_time = now if self.latest is None else self.latest.time
+        return self._end_at(last_time, self._last_read, now)
+
+    def _inferred(
+        self, time: datetime, register: int | None, why: Flag, now: datetime
+    ) -> "Session":
+        return self._ended(self._end_at(time, register, now), (why.value,))
+
+    def _end_at(self, time: datetime, register: int | None, now: datetime) -> End:
+        return End(
+            time=max(time, self.start_time),
             time_reported=False,
             receive_time=now,
-            meter_stop=self._at_least_start(last),
+            meter_stop=_highest(self.meter_start, register),
             source=Source.INFERRED,
         )
-        return self._ended(end, (why.value,))
 
     def _ended(self, end: End, doubts: tuple[str, ...]) -> "Session":
         open_still = tuple(flag for flag in self.flags if flag not in ANSWERED_BY_STOP)
@@ -300,15 +330,11 @@ class Session:
         every = dict.fromkeys((*open_still, *doubts, *read))
         return dataclasses.replace(self, end=end, flags=tuple(every))
 
-    def _at_least_start(self, reading: Reading) -> int:
-        register_wh = int(reading.register_wh.to_integral_value(ROUND_HALF_UP))
-        return min(MOST_WH, max(self.meter_start, register_wh))
-
     def _check(self, end: End) -> None:
         violations = []
         if end.time < self.start_time:
             violations.append(Violation("stop_time", "must not be before the start of the session"))
-        if end.meter_stop < self.meter_start:
+        if _is_below(end.meter_stop, self.meter_start):
             violations.append(Violation("meter_stop_wh", f"must be {self.meter_start} or more"))
         if violations:
             raise InvalidRequest(violations)
@@ -325,6 +351,17 @@ class SessionFilter:
     start_time_until: datetime | None = None
 
 
+def _highest(*registers_wh: Decimal | int | None) -> int | None:
+    """Return the highest register in whole Wh of those that are known."""
+    known = [Decimal(register) for register in registers_wh if register is not None]
+    return min(MOST_WH, int(max(known).to_integral_value(ROUND_HALF_UP))) if known else None
+
+
+def _is_below(register_wh: int | None, other_wh: Decimal | int | None) -> bool:
+    return register_wh is not None and other_wh is not None and register_wh < other_wh
+
+
+_LATEST = timedelta(days=30)
 _ROUNDING_WH = 1
 _MICROSECOND = timedelta(microseconds=1)
 _HOUR = timedelta(hours=1) // _MICROSECOND

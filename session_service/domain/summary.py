@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from session_service.domain.meter_values import MeterValue
 from session_service.domain.registers import (
+    first_register,
     power_w,
     read_registers,
     registers,
@@ -33,11 +34,19 @@ class MeterSummary:
     last_sample_time: datetime | None
 
 
-def summary(values: Sequence[MeterValue], meter_start: int) -> MeterSummary:
-    """Sum up the meter values of a session, which come in the order of time."""
+def summary(values: Sequence[MeterValue], meter_start: int | None) -> MeterSummary:
+    """Sum up the meter values of a session, which come in the order of time.
+
+    Args:
+        values: The meter values.
+        meter_start: The register in Wh with which the session began; None: it is not known, and the
+            first one that was read counts.
+    """
     powers = [power for it in values if (power := power_w(it)) is not None]
     states = [state for it in values if (state := state_of_charge(it)) is not None]
-    read = read_registers(registers(values), meter_start)
+    series = registers(values)
+    begin = first_register(series) if meter_start is None else meter_start
+    read = read_registers(series, begin or 0)
     return MeterSummary(
         meter_value_count=len(values),
         metered_energy_wh=None if read.latest_wh is None else read.rise_wh,

@@ -7,8 +7,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from servicekit.database import Database
+from session_service.domain.ends import Closing
 from session_service.domain.flags import Flag
-from session_service.domain.sessions import Closing, Session, SessionNotFound
+from session_service.domain.sessions import Session, SessionNotFound
 from session_service.domain.silence import QuietSession
 from session_service.store.events import PostgresEventLog
 from session_service.store.transactions import find_locked, store_end
@@ -31,12 +32,12 @@ WHERE s.stop_receive_time IS NULL
 """
 _QUIET_PAGE = sa.text(f"{_QUIET} AND s.session_id > :after ORDER BY s.session_id LIMIT :most")
 _QUIET_ONE = sa.text(f"{_QUIET} AND s.session_id = :session_id")
-# Only these can have readings beyond their end: those of a session that another one has followed
-# on its connector belong to that one.
+# What was read after another session had begun on the connector moves no end.
 _OUTLIVED = sa.text(
     """
 SELECT s.session_id FROM sessions AS s
 WHERE s.stop_source = 'INFERRED' AND s.stop_receive_time > :since
+    AND NOT s.flags @> '{STOP_MISSING_NEXT_START}'
     AND EXISTS (
         SELECT FROM meter_values AS m
         WHERE m.session_id = s.session_id AND m.sample_time > s.stop_time

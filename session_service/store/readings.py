@@ -8,25 +8,30 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from session_service.domain.meter_values import MeterValue
+from session_service.domain.registers import registers
+from session_service.domain.sessions import Session
 from session_service.store.layouts import kept_layouts
 
 MOST = 10_000
 """Meter values of one session that are looked at; the newest of them."""
 
-_NEWEST = sa.text(
-    """
-SELECT wanted.session_id, newest.sample_time, newest.numbers, newest.layout_id
+_FIRST = 20
+"""Meter values of one session among which the first register is looked for."""
+
+_OF_SESSIONS = """
+SELECT wanted.session_id, found.sample_time, found.numbers, found.layout_id
 FROM unnest(CAST(:session_ids AS uuid[])) AS wanted (session_id)
 CROSS JOIN LATERAL (
     SELECT m.sample_time, m.digest, m.layout_id, CAST(m.numbers AS text[]) AS numbers
     FROM meter_values AS m
     WHERE m.session_id = wanted.session_id
-    ORDER BY m.sample_time DESC, m.digest DESC
+    ORDER BY m.sample_time {direction}, m.digest {direction}
     LIMIT :most
-) AS newest
-ORDER BY newest.sample_time, newest.digest
+) AS found
+ORDER BY found.sample_time, found.digest
 """
-)
+_NEWEST = sa.text(_OF_SESSIONS.format(direction="DESC"))
+_EARLIEST = sa.text(_OF_SESSIONS.format(direction="ASC"))
 
 
 async def newest_values(
@@ -36,10 +41,23 @@ async def newest_values(
 
     Their values are in the units that are kept, and empty where there is no number.
     """
+    return await _values(connection, _NEWEST, session_ids, most)
+
+
+async def with_begin(connection: AsyncConnection, found: Sequence[Session]) -> Sequence[Session]:
+    """Return sessions with the first register that was read, where the start told none."""
+    unknown = [session.id for session in found if session.meter_start is None]
+    values = await _values(connection, _EARLIEST, unknown, _FIRST)
+    return [session.begun_at(registers(values.get(session.id, ()))) for session in found]
+
+
+async def _values(
+    connection: AsyncConnection, query: sa.TextClause, session_ids: Sequence[uuid.UUID], most: int
+) -> Mapping[uuid.UUID, Sequence[MeterValue]]:
     if not session_ids:
         return {}
     values = {"session_ids": list(session_ids), "most": most}
-    rows = (await connection.execute(_NEWEST, values)).all()
+    rows = (await connection.execute(query, values)).all()
     layouts = await kept_layouts(connection, {row.layout_id for row in rows})
     found = defaultdict[uuid.UUID, list[MeterValue]](list)
     for session_id, sample_time, numbers, layout_id in rows:

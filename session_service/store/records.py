@@ -17,7 +17,7 @@ from session_service.domain.quarantine import QuarantineEntry
 from session_service.store.batch import Batch, Fact, Outcome
 from session_service.store.events import PostgresEventLog
 from session_service.store.layouts import Layouts
-from session_service.store.transactions import find_start, lock_tags
+from session_service.store.transactions import find_start, lock_places
 
 
 class PostgresRecords:
@@ -63,12 +63,13 @@ class PostgresRecords:
         """
         ordered = sorted(enumerate(facts), key=lambda item: item[1].charge_point_id)
         outcomes: list[Outcome] = [None] * len(facts)
+        starts = [fact for fact in facts if isinstance(fact, Start)]
         await self._layouts.keep(
             value.layout for fact in facts if isinstance(fact, Stop) for value in fact.meter_values
         )
         async with self._events.transaction() as changes:
             batch = Batch(changes, self._new_id)
-            await lock_tags(changes.connection, [fact for fact in facts if isinstance(fact, Start)])
+            await lock_places(changes.connection, starts)
             for index, fact in ordered:
                 outcomes[index] = await batch.store(fact)
             await batch.finish()

@@ -1,11 +1,13 @@
 """Sessions and quarantine entries as rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from session_service.domain.ends import End, Source
 from session_service.domain.facts import AuthorizationStatus, IdTagInfo, Receipt, Start
+from session_service.domain.flags import Flag
 from session_service.domain.quarantine import QuarantineEntry, QuarantineReason, Resolution
-from session_service.domain.sessions import End, Session, Source
+from session_service.domain.sessions import Session
 
 Row = Mapping[Any, Any]
 
@@ -55,6 +57,7 @@ def end_row(session: Session, receipt: Receipt | None) -> dict[str, object]:
         "stop_comment": end.comment or None,
         "closed_by": end.closed_by or None,
         "flags": list(session.flags),
+        "meter_start_read": session.meter_start if _has_no_register(session.flags) else None,
     }
 
 
@@ -79,7 +82,7 @@ def to_session(row: Row) -> Session:
         start_time=row["start_time"],
         start_time_reported=row["start_time_reported"],
         start_receive_time=row["start_receive_time"],
-        meter_start=row["meter_start"],
+        meter_start=_meter_start(row),
         reservation_id=row["reservation_id"],
         create_time=row["create_time"],
         flags=tuple(row["flags"]),
@@ -126,6 +129,18 @@ def to_entry(row: Row) -> QuarantineEntry:
     )
 
 
+def _meter_start(row: Row) -> int | None:
+    """Return the register that the start told, else the first that was read when it ended."""
+    meter_start: int | None = row[
+        "meter_start_read" if _has_no_register(row["flags"]) else "meter_start"
+    ]
+    return meter_start
+
+
+def _has_no_register(flags: Sequence[str]) -> bool:
+    return Flag.METER_START_UNKNOWN in flags
+
+
 def _resolution(row: Row) -> Resolution | None:
     if row["resolve_time"] is None:
         return None
@@ -146,6 +161,7 @@ def _end(row: Row) -> End:
         source=Source(row["stop_source"] or Source.STATION),
         comment=row["stop_comment"] or "",
         closed_by=row["closed_by"] or "",
+        meter_stop_reported=Flag.METER_STOP_UNKNOWN not in row["flags"],
     )
 
 

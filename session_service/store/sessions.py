@@ -13,7 +13,7 @@ from session_service.domain.registers import registers
 from session_service.domain.sessions import Session, SessionFilter, SessionState
 from session_service.domain.summary import MeterSummary, summary
 from session_service.store.paging import count, position
-from session_service.store.readings import MOST, newest_values
+from session_service.store.readings import MOST, newest_values, with_begin
 from session_service.store.rows import to_session
 from session_service.store.tables import sessions
 
@@ -42,9 +42,9 @@ class PostgresSessionStore:
             if row is None:
                 return None
             values = (await newest_values(connection, [session_id], MOST)).get(session_id, [])
-        session = to_session(row)
-        if session.end is None:
-            session = session.read(registers(values))
+            (session,) = await with_begin(connection, [to_session(row)])
+        if session.follows_readings:
+            session = session.read(registers(values)).followed()
         return session, summary(values, session.meter_start)
 
     async def list(self, page: PageRequest, wanted: SessionFilter) -> Page[Session]:
@@ -66,13 +66,14 @@ class PostgresSessionStore:
 
 
 async def _read(connection: AsyncConnection, query: sa.Select[Any]) -> Sequence[Session]:
-    """Read sessions, and the newest register of those that run."""
+    """Read sessions, and the newest register of those that run or have ended without one."""
     rows = (await connection.execute(query)).mappings().all()
-    running = [row["session_id"] for row in rows if row["stop_receive_time"] is None]
-    values = await newest_values(connection, running, _RECENT)
+    found = await with_begin(connection, [to_session(row) for row in rows])
+    following = [session.id for session in found if session.follows_readings]
+    values = await newest_values(connection, following, _RECENT)
     return [
-        session.read(registers(values[session.id])) if session.id in values else session
-        for session in map(to_session, rows)
+        session.read(registers(values[session.id])).followed() if session.id in values else session
+        for session in found
     ]
 
 

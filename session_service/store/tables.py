@@ -24,6 +24,7 @@ sessions = sa.Table(
     sa.Column("start_time_reported", sa.Boolean, nullable=False),
     sa.Column("start_receive_time", _TIME, nullable=False),
     sa.Column("meter_start", sa.BigInteger, nullable=False),
+    sa.Column("meter_start_read", sa.BigInteger),
     sa.Column("reservation_id", sa.Integer),
     sa.Column("start_repairs", _TEXTS, nullable=False),
     sa.Column("start_raw_frame", sa.Text),
@@ -99,6 +100,6 @@ orphan_stops = sa.Table(
     sa.Column("entry_id", sa.Uuid, primary_key=True),
     sa.Column("charge_point_id", sa.Text, nullable=False),
     sa.Column("stop_time", _TIME, nullable=False),
-    sa.Column("meter_stop", sa.BigInteger, nullable=False),
+    sa.Column("meter_stop", sa.BigInteger),
     sa.Column("message", sa.LargeBinary, nullable=False),
 )

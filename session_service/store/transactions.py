@@ -1,13 +1,15 @@
 """Starts and stops, each within the transaction of a batch."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from session_service.domain.ends import Source
 from session_service.domain.facts import (
     AuthorizationStatus,
     Receipt,
@@ -16,15 +18,21 @@ from session_service.domain.facts import (
     StartKey,
     Stop,
 )
+from session_service.domain.flags import Flag
 from session_service.domain.quarantine import QuarantineEntry
 from session_service.domain.registers import registers
 from session_service.domain.sessions import Session
 from session_service.store.events import Changes
-from session_service.store.readings import newest_values
+from session_service.store.readings import newest_values, with_begin
 from session_service.store.rows import end_row, start_info, start_row, to_session
 from session_service.store.tables import quarantine, sessions
 
-_LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('id_tag ' || :key, 0))")
+# One by one, in the order of the array.
+_LOCK = sa.text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(key, 0))"
+    " FROM unnest(CAST(:keys AS text[])) AS key"
+)
+_LONGEST = timedelta(days=30)
 
 
 async def find_start(connection: AsyncConnection, key: StartKey) -> StartAnswer | None:
@@ -33,18 +41,24 @@ async def find_start(connection: AsyncConnection, key: StartKey) -> StartAnswer 
     return _answer(row) if row else None
 
 
-async def lock_tags(connection: AsyncConnection, starts: Iterable[Start]) -> None:
-    """Let one transaction at a time count the sessions of a tag that has a limit.
+async def lock_places(connection: AsyncConnection, starts: Sequence[Start]) -> None:
+    """Let one transaction at a time begin sessions on a connector, or with a tag that has a limit.
 
-    The order of the locks is the same for all, so that no two transactions wait for each other.
+    So each sees all that began there before. The order of the locks is the same for all, so that
+    no two transactions wait for each other.
     """
-    limited = {start.key.id_tag.lower() for start in starts if start.check.max_active_transactions}
-    for key in sorted(limited):
-        await connection.execute(_LOCK, {"key": key})
+    keys = {f"connector {start.charge_point_id} {start.key.connector_id}" for start in starts}
+    keys |= {
+        f"id_tag {start.key.id_tag.lower()}"
+        for start in starts
+        if start.check.max_active_transactions
+    }
+    if keys:
+        await connection.execute(_LOCK, {"keys": sorted(keys)})
 
 
 async def store_start(changes: Changes, start: Start) -> tuple[StartAnswer, Session | None]:
-    """Keep a start, whose tag is locked if it has a limit; return its answer and its new session.
+    """Keep a start, whose place is locked; return its answer and its new session.
 
     A repeat makes none, and what is found out about it counts for nothing: the row of the first
     time is there.
@@ -82,25 +96,73 @@ async def find_locked(connection: AsyncConnection, session_id: uuid.UUID) -> Ses
     return found[0] if found else None
 
 
-async def find_running(connection: AsyncConnection, charge_point_id: str) -> Sequence[Session]:
-    """Return the sessions that run on a charge point, locked against other ends."""
+async def find_open(connection: AsyncConnection, stop: Stop) -> Sequence[Session]:
+    """Return the sessions of a charge point that a stop without an id may end, locked.
+
+    These are the ones that run, and those that the next one on their connector has ended, if that
+    began later than the stop says.
+    """
+    following = sessions.alias()
+    began_by_then = sa.exists().where(
+        following.c.charge_point_id == sessions.c.charge_point_id,
+        following.c.connector_id == sessions.c.connector_id,
+        following.c.start_time > sessions.c.start_time,
+        following.c.start_time <= stop.end_time,
+    )
+    may_be_late = sa.and_(
+        _is_inferred(),
+        sessions.c.flags.contains([Flag.STOP_MISSING_NEXT_START.value]),
+        sessions.c.start_time_reported,
+        sessions.c.start_time.between(stop.end_time - _LONGEST, stop.end_time),
+        ~began_by_then,
+    )
     return await _locked(
         connection,
-        sessions.c.charge_point_id == charge_point_id,
-        sessions.c.stop_receive_time.is_(None),
+        sessions.c.charge_point_id == stop.charge_point_id,
+        sa.or_(sessions.c.stop_receive_time.is_(None), may_be_late),
     )
 
 
 async def find_superseded(connection: AsyncConnection, begun: Session) -> Sequence[Session]:
-    """Return the sessions that still run on the connector on which another has begun after them."""
+    """Return the sessions on a connector that a new one has ended, locked.
+
+    These are the ones that began before it and still run, and those whose inferred end lies behind
+    its begin: it came later than the one that had ended them.
+    """
+    ends: list[sa.ColumnElement[bool]] = [sessions.c.stop_receive_time.is_(None)]
+    if begun.start_is_believed:
+        ends.append(sa.and_(_is_inferred(), sessions.c.stop_time > begun.start_time))
     return await _locked(
         connection,
-        sessions.c.charge_point_id == begun.charge_point_id,
-        sessions.c.connector_id == begun.connector_id,
-        sessions.c.stop_receive_time.is_(None),
+        *_on_connector_of(begun),
+        sa.or_(*ends),
         sessions.c.start_time <= begun.start_time,
         sessions.c.session_id != begun.id,
     )
+
+
+async def find_following(connection: AsyncConnection, begun: Session) -> Session | None:
+    """Return the next session on the connector of a new one, which is then late.
+
+    It had begun before the other was received. So what begins now, by a clock that is right, is
+    never late, however another was dated. One that ended before it began tells a wrong clock.
+    """
+    if not begun.start_is_believed:
+        return None
+    query = (
+        sa.select(sessions)
+        .where(
+            *_on_connector_of(begun),
+            sessions.c.start_time_reported,
+            sessions.c.start_time > begun.start_time,
+            sessions.c.start_receive_time > begun.start_time,
+            sa.func.coalesce(sessions.c.stop_time >= sessions.c.start_time, sa.true()),
+        )
+        .order_by(sessions.c.start_time, sessions.c.meter_start)
+        .limit(1)
+    )
+    row = (await connection.execute(query)).mappings().one_or_none()
+    return to_session(row) if row else None
 
 
 async def find_given(connection: AsyncConnection, entry: QuarantineEntry) -> Session | None:
@@ -134,15 +196,14 @@ async def _locked(
     query = sa.select(sessions).where(*conditions).order_by(sessions.c.session_id).with_for_update()
     rows = (await connection.execute(query)).mappings().all()
     values = await newest_values(connection, [row["session_id"] for row in rows])
-    return [
-        session.read(registers(values.get(session.id, ()))) for session in map(to_session, rows)
-    ]
+    found = await with_begin(connection, [to_session(row) for row in rows])
+    return [session.read(registers(values.get(session.id, ()))) for session in found]
 
 
 async def _running(connection: AsyncConnection, start: Start) -> int:
     """Count the accepted sessions that run with the tag; not counted where nobody asks.
 
-    One that this start ends, because its stop is missing, runs no more.
+    One on its own connector does not run beside it: the earlier of the two has ended.
     """
     if not start.check.max_active_transactions:
         return 0
@@ -156,11 +217,24 @@ async def _running(connection: AsyncConnection, start: Start) -> int:
             ~sa.and_(
                 sessions.c.charge_point_id == start.charge_point_id,
                 sessions.c.connector_id == start.key.connector_id,
-                sessions.c.start_time <= start.begin_time,
             ),
         )
     )
     return await connection.scalar(query) or 0
+
+
+def _on_connector_of(session: Session) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        sessions.c.charge_point_id == session.charge_point_id,
+        sessions.c.connector_id == session.connector_id,
+    )
+
+
+def _is_inferred() -> sa.ColumnElement[bool]:
+    return sa.and_(
+        sessions.c.stop_receive_time.is_not(None),  # as the indexes of what has ended say it
+        sessions.c.stop_source == sa.literal_column(_INFERRED),
+    )
 
 
 def _same_tag(id_tag: str) -> sa.ColumnElement[bool]:
@@ -189,4 +263,5 @@ def _answer(row: Mapping[Any, Any]) -> StartAnswer:
     return StartAnswer(row["transaction_id"], start_info(row))
 
 
+_INFERRED = f"'{Source.INFERRED.value}'"
 _ACCEPTED = f"'{AuthorizationStatus.ACCEPTED.value}'"

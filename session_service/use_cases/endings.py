@@ -6,7 +6,8 @@ from datetime import timedelta
 import structlog
 
 from servicekit.clock import Clock
-from session_service.domain.sessions import Closing, Session
+from session_service.domain.ends import Closing
+from session_service.domain.sessions import Session
 from session_service.domain.silence import Patience, Sighting, reason_to_give_up
 from session_service.ports import ChargePoints, EndingStore
 

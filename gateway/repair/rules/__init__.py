@@ -18,6 +18,12 @@ _LAST: Final[tuple[Rule, ...]] = (
     samples.meter_value_dropped,
 )
 
+_OUT_OF_RANGE: Final[tuple[Rule, ...]] = (
+    values.transaction_id_out_of_range,
+    values.register_unreadable,
+    *_LAST,
+)
+
 RULES: Final[Mapping[str, Sequence[Rule]]] = {
     "additionalProperties": (members.field_name_case, members.unknown_field_dropped),
     "required": (
@@ -25,6 +31,7 @@ RULES: Final[Mapping[str, Sequence[Rule]]] = {
         times.time_missing,
         members.member_defaulted,
         members.list_missing,
+        values.register_missing,
         samples.empty_sample_dropped,
         samples.meter_value_dropped,
     ),
@@ -41,6 +48,7 @@ RULES: Final[Mapping[str, Sequence[Rule]]] = {
         values.text_as_boolean,
         values.whole_number_as_integer,
         values.fractional_register_rounded,
+        values.register_unreadable,
         values.transaction_id_unreadable,
         *_LAST,
     ),
@@ -63,7 +71,7 @@ RULES: Final[Mapping[str, Sequence[Rule]]] = {
     ),
     "not": (times.time_leap_second, times.time_replaced),
     "maxLength": (texts.id_tag_trimmed, texts.id_tag_too_long, texts.text_cut),
-    "minimum": (values.transaction_id_out_of_range, *_LAST),
-    "maximum": (values.transaction_id_out_of_range, *_LAST),
+    "minimum": _OUT_OF_RANGE,
+    "maximum": _OUT_OF_RANGE,
     "minItems": (members.empty_list_kept,),
 }

@@ -84,6 +84,21 @@ def fractional_register_rounded(fault: Fault) -> bool:
     return _expects(fault, "integer") and fits and fault.replace(round(fault.value))
 
 
+def register_missing(fault: Fault) -> bool:
+    """Take a start or a stop without its register for one; see `register_unreadable`."""
+    name = fault.error.expected
+    return name in REGISTERS and fault.replace({**fault.value, name: 0})
+
+
+def register_unreadable(fault: Fault) -> bool:
+    """Take a register that is no number, or beyond 64 bits, for none.
+
+    0 stands in its place and counts for nothing: by the name of this rule the services know that
+    the register is not known. Refused, the message would be repeated for ever or lost.
+    """
+    return fault.name in REGISTERS and fault.replace(0)
+
+
 def transaction_id_unreadable(fault: Fault) -> bool:
     """Read a transaction id that is no number as 0, which is none.
 

@@ -57,13 +57,6 @@ async def test_session_whose_stop_is_missing_does_not_use_up_its_tag(platform: P
     assert elsewhere.id_tag_info.status == types_pb2.AUTHORIZATION_STATUS_CONCURRENT_TX
 
 
-async def test_start_that_comes_late_does_not_end_a_newer_session(platform: Platform) -> None:
-    newer = (await platform.gateway.start(timestamp=at(7200))).transaction_id
-    older = (await platform.gateway.start()).transaction_id
-    for running in (newer, older):
-        assert (await platform.session(running)).state == pb.Session.STATE_ACTIVE
-
-
 async def test_repeated_start_ends_nothing(platform: Platform) -> None:
     first = (await platform.gateway.start()).transaction_id
     assert (await platform.gateway.start()).transaction_id == first
@@ -116,10 +109,13 @@ async def test_operator_closes_a_session_by_hand(platform: Platform) -> None:
     assert end(closed) == (OPERATOR, at(1800), 1900, [])
     assert (closed.close_comment, closed.closed_by) == ("burnt down", "anna")
     assert closed.state == pb.Session.STATE_COMPLETED
+    assert await close(platform, closed, comment="burnt down") == closed
     again = await close(platform, closed, stop_time=at(2000), meter_stop_wh=2000)
     assert end(again) == (OPERATOR, at(2000), 2000, [])
     await platform.gateway.stop(transaction_id)
-    assert end(await platform.the_session()) == (STATION, at(3600), 5000, ["END_CORRECTED"])
+    session = await platform.the_session()
+    assert end(session) == (STATION, at(3600), 5000, ["END_CORRECTED"])
+    assert (session.close_comment, session.closed_by) == ("burnt down", "anna")
 
 
 async def test_closing_is_refused_with_all_its_reasons(platform: Platform) -> None:

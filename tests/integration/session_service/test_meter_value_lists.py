@@ -55,6 +55,16 @@ async def test_every_value_is_on_one_page_by_time(platform: Platform, page_size:
     assert seconds(await walk(platform, CONNECTOR.replace("/1", "/2"), page_size)) == [7]
 
 
+@pytest.mark.parametrize("connector_id", [-(2**31), -1, 0, 2**31 - 1])
+async def test_value_of_any_number_that_was_sent_is_listed(
+    platform: Platform, connector_id: int
+) -> None:
+    await platform.gateway.meter(energy(7, "0"), connector_id=connector_id)
+    parent = f"chargePoints/CP-1/connectors/{connector_id}"
+    (value,) = await walk(platform, parent, 2)
+    assert value.connector_id == connector_id
+
+
 async def test_times_bound_a_list(platform: Platform) -> None:
     await platform.gateway.meter(*(energy(second, "1") for second in range(5)))
     bounded = {"start_time": at(1), "end_time": at(4)}
@@ -124,6 +134,8 @@ async def test_page_token_is_good_for_its_own_filters_only(platform: Platform) -
         ("parent", "chargePoints/CP-1/connectors/x"),
         ("parent", "chargePoints/CP-1/connectors/01"),
         ("parent", "chargePoints/CP-1/connectors/2147483648"),
+        ("parent", "chargePoints/CP-1/connectors/-2147483649"),
+        ("parent", "chargePoints/CP-1/connectors/-0"),
         ("parent", "chargePoints/CP\0/connectors/1"),
         ("parent", "sessions/1"),
     ],

@@ -190,6 +190,46 @@ async def test_session_that_was_stopped_takes_no_second_stop(platform: Platform)
     assert [it.state for it in await platform.quarantined()] == [OPEN]
 
 
+async def test_second_stop_ends_another_session_when_an_operator_says_so(
+    platform: Platform,
+) -> None:
+    await platform.tag()
+    stale = (await platform.gateway.start()).transaction_id
+    await platform.gateway.stop(stale)
+    said = {"id_tag": "CARD-1", "timestamp": at(9000), "meter_stop": 6000}
+    first = await platform.gateway.stop(stale, **said, transaction_data=[energy(8000, "5500")])
+    started = (await platform.gateway.start(timestamp=at(7200), meter_start=5000)).transaction_id
+    session = await platform.session(started)
+    assert session.state == pb.Session.STATE_ACTIVE
+    (entry,) = await platform.quarantined(reason="SECOND_STOP")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await resolve(platform, entry.name, session=(await platform.session(stale)).name)
+    assert failure(refused).reason == "SESSION_ALREADY_ENDED"
+    assert await platform.quarantined(state=OPEN) == [entry]
+    await resolve(platform, entry.name, session=session.name)
+    session = await platform.session(started)
+    assert (session.meter_stop_wh, list(session.flags)) == (6000, ["STOP_MATCHED"])
+    assert len(await platform.meter_values(session)) == 1
+    again = await platform.gateway.stop(stale, **said, transaction_data=[energy(8000, "5500")])
+    assert again == first
+    assert await platform.quarantined(state=OPEN) == []
+
+
+async def test_stop_that_names_none_waits_while_a_late_start_is_one_of_several_that_it_fits(
+    platform: Platform,
+) -> None:
+    for connector_id in (1, 2):
+        running = (await platform.gateway.start(connector_id=connector_id)).transaction_id
+    await platform.gateway.stop(0)
+    await platform.gateway.stop(4711, timestamp=at(3700))
+    await platform.gateway.stop(running)
+    late = (await platform.gateway.start(connector_id=3)).transaction_id
+    session = await platform.session(late)
+    assert (session.stop_time, list(session.flags)) == (at(3700), ["STOP_MATCHED"])
+    (entry,) = await platform.quarantined(state=OPEN)
+    assert "transaction 0" in entry.detail
+
+
 async def test_entries_are_listed_by_state_and_reason(platform: Platform) -> None:
     transaction_id = (await platform.gateway.start()).transaction_id
     for meter_stop in (5000, 6000):

@@ -233,6 +233,17 @@ async def test_repeated_stop_changes_nothing_and_gets_the_same_answer(platform: 
     assert await platform.quarantined() == []
 
 
+async def test_repeated_stop_that_brings_more_values_keeps_them(platform: Platform) -> None:
+    transaction_id = (await platform.gateway.start()).transaction_id
+    values = [energy(60, "1100"), energy(120, "1200")]
+    for count in (1, 2, 2):
+        await platform.gateway.stop(transaction_id, transaction_data=values[:count])
+    session = await platform.the_session()
+    found = [it.sampled_values[0].value for it in await platform.meter_values(session)]
+    assert found == ["1100", "1200"]
+    assert await platform.quarantined() == []
+
+
 async def test_second_different_stop_is_quarantined_once(platform: Platform) -> None:
     await platform.tag()
     transaction_id = (await platform.gateway.start()).transaction_id

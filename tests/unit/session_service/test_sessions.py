@@ -210,3 +210,79 @@ def test_energy_of_a_running_session_bridges_the_reset_of_its_register() -> None
         for at, wh in enumerate((101_000, 102_000, 0, 10, 20))
     ]
     assert a_session(meter_start=100_000).read(series).energy_wh == 2020
+
+
+UNREADABLE = Receipt(NOON + timedelta(hours=2), ("register_unreadable",), "[]")
+
+
+def test_stop_without_a_register_ends_with_what_was_read_last() -> None:
+    stop = a_stop(meter_stop=None, receipt=UNREADABLE)
+    read = a_session(latest=Reading(NOON, Decimal(1700))).stopped(stop)
+    assert (read.energy_wh, read.has_stopped) == (700, True)
+    assert read.flags == ("STOP_REPAIRED", "METER_STOP_UNKNOWN")
+    assert a_session().stopped(stop).energy_wh == 0
+
+
+@pytest.mark.parametrize("rule", ["register_unreadable", "register_missing"])
+def test_register_is_unknown_where_a_rule_says_so(rule: str) -> None:
+    assert Receipt(NOON, ("null_dropped", rule)).is_register_unknown
+    assert not Receipt(NOON, ("fractional_register_rounded",)).is_register_unknown
+
+
+def test_stop_without_a_register_is_repeated_by_one_without() -> None:
+    unread = a_stop(meter_stop=None, receipt=UNREADABLE)
+    end = a_session(latest=Reading(NOON, Decimal(1500))).stopped(unread).end
+    assert end is not None
+    assert end.is_repeated_by(unread)
+    assert not end.is_repeated_by(a_stop(meter_stop=1500))
+    assert not end.is_repeated_by(dataclasses.replace(unread, time=NOON))
+
+
+def test_register_of_a_stop_that_told_none_follows_what_is_read_later() -> None:
+    session = a_session().stopped(a_stop(meter_stop=None, receipt=UNREADABLE))
+    assert session.follows_readings
+    end = session.end
+    assert end is not None
+    for register, energy in (("1700", 700), ("900", 0)):
+        read = dataclasses.replace(session, latest=Reading(NOON, Decimal(register))).followed()
+        assert read.energy_wh == energy
+        assert read.end is not None
+        assert read.end.time == end.time
+    told = dataclasses.replace(session, end=dataclasses.replace(end, meter_stop=1900))
+    lower = dataclasses.replace(told, latest=Reading(NOON, Decimal(1700))).followed()
+    assert lower.energy_wh == 900
+    assert not a_session().stopped(a_stop()).follows_readings
+
+
+SERIES = [(NOON + timedelta(minutes=at), Decimal(wh)) for at, wh in enumerate((1200, 1400, 1700))]
+
+
+def test_start_without_a_register_claims_no_energy_before_its_first_reading() -> None:
+    assert a_start(0, receipt=UNREADABLE).flags == ("START_REPAIRED", "METER_START_UNKNOWN")
+    unknown = a_session(meter_start=None)
+    assert unknown.follows_readings
+    assert (unknown.energy_wh, unknown.read([]).energy_wh) == (None, None)
+    assert unknown.read(SERIES[:1]).energy_wh == 0
+    read = unknown.read(SERIES)
+    assert (read.meter_start, read.energy_wh, read.follows_readings) == (1200, 500, True)
+    assert unknown.begun_at(SERIES[1:]).read(SERIES[2:]).energy_wh == 300
+    assert a_session().begun_at(SERIES).meter_start == 1000
+
+
+def test_stop_of_a_start_without_a_register_claims_what_is_known() -> None:
+    unknown = a_session(meter_start=None)
+    read = unknown.read(SERIES).stopped(a_stop(meter_stop=2200))
+    assert (read.energy_wh, read.flags) == (1000, ())
+    nothing = unknown.stopped(a_stop(meter_stop=2200))
+    assert (nothing.energy_wh, nothing.flags, nothing.follows_readings) == (None, (), True)
+    assert nothing.read(SERIES).followed().energy_wh == 1000
+    beyond = [*SERIES, (NOON + timedelta(hours=9), Decimal(2300))]
+    assert nothing.read(beyond).followed().end == nothing.end
+    neither = unknown.stopped(a_stop(meter_stop=None, receipt=UNREADABLE))
+    assert (neither.energy_wh, neither.read(SERIES).followed().energy_wh) == (None, 500)
+
+
+def test_register_that_no_meter_has_is_no_begin() -> None:
+    absurd = [(NOON, Decimal(2**64)), *SERIES]
+    assert a_session(meter_start=None).read(absurd).meter_start == 1200
+    assert a_session(meter_start=None).read(absurd[:1]).energy_wh is None

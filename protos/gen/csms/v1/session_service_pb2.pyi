@@ -125,12 +125,14 @@ class Session(_message.Message):
     7.2). A session that was not accepted is a session all the same: energy may have flowed.
     """
     meter_start_wh: _builtins.int
-    """Holds the energy register at the start, in Wh."""
+    """Holds the energy register at the start, in Wh. Where the start told none that could be read (flag
+    `METER_START_UNKNOWN`): the first that a meter value showed, and 0 before there is one.
+    """
     meter_stop_wh: _builtins.int
     """Holds the energy register at the stop, in Wh; absent while it runs."""
     energy_wh: _builtins.int
     """Holds the energy of the session in Wh, from the registers; never negative. While it runs, from the
-    newest meter value; absent when there is none.
+    newest meter value; absent when there is none, or no register of the start is known.
     """
     stop_reason: _builtins.str
     """Holds the reason of the stop in OCPP's word, such as `EVDisconnected`, as it was sent. Absent when
@@ -149,7 +151,7 @@ class Session(_message.Message):
     average_power_w: _builtins.int
     """Holds the energy by the duration, in W; absent while one of them is not known."""
     close_comment: _builtins.str
-    """Holds what the operator said who closed the session; empty: nobody has."""
+    """Holds what the operator said who closed the session, also when its stop came later; empty: nothing."""
     closed_by: _builtins.str
     """Tells who closed the session, as the `x-requester` metadata named them; empty: nobody said."""
     @_builtins.property
@@ -782,15 +784,15 @@ class CloseSessionRequest(_message.Message):
     name: _builtins.str
     """Names the session: `sessions/{session}`."""
     meter_stop_wh: _builtins.int
-    """Holds the energy register at the stop, in Wh, not below that of the start. Absent: what the register
-    showed last.
+    """Holds the energy register at the stop, in Wh, not below that of the start. Absent: as it was inferred or
+    set before, else what the register showed last.
     """
     comment: _builtins.str
-    """Tells people why; at most 500 characters."""
+    """Tells people why; at most 500 characters. Empty: as it was said before."""
     @_builtins.property
     def stop_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when the session ended, not before its start. Absent: with its last meter value, or now when it
-        has none.
+        """Tells when the session ended, not before its start. Absent: as it was inferred or set before, else with
+        its last meter value, or now when it has none.
         """
 
     def __init__(
@@ -827,7 +829,7 @@ class ListMeterValuesRequest(_message.Message):
     parent: _builtins.str
     """Names the session, `sessions/{session}`, or the connector,
     `chargePoints/{charge_point}/connectors/{connector}`; connector 0 stands for the charge point as a
-    whole.
+    whole. Any number is one that a charge point may have sent, -1 too.
     """
     page_size: _builtins.int
     """Limits the page: 1 to 1000; 0 means 50, more than 1000 means 1000."""

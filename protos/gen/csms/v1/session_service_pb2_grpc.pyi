@@ -97,7 +97,8 @@ class SessionServiceStub:
     ResolveQuarantineEntry: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ResolveQuarantineEntryRequest, _session_service_pb2.QuarantineEntry]
     """Resolves a quarantine entry: somebody has seen to it.
 
-    When the entry holds a stop and a session is named, the session ends by that stop. A repeat changes
+    When the entry holds a stop and a session is named, the session ends by that stop; by a second stop of
+    another session too, for some charge points go on with an old transaction id. A repeat changes
     nothing. Fails with NOT_FOUND / QUARANTINE_ENTRY_NOT_FOUND or SESSION_NOT_FOUND, and with
     FAILED_PRECONDITION / QUARANTINE_ENTRY_ALREADY_RESOLVED when it was resolved in another way, or
     SESSION_ALREADY_ENDED when the charge point has told the end of the session. The caller must be an
@@ -172,7 +173,8 @@ class SessionServiceAsyncStub(SessionServiceStub):
     ResolveQuarantineEntry: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ResolveQuarantineEntryRequest, _session_service_pb2.QuarantineEntry]  # type: ignore[assignment]
     """Resolves a quarantine entry: somebody has seen to it.
 
-    When the entry holds a stop and a session is named, the session ends by that stop. A repeat changes
+    When the entry holds a stop and a session is named, the session ends by that stop; by a second stop of
+    another session too, for some charge points go on with an old transaction id. A repeat changes
     nothing. Fails with NOT_FOUND / QUARANTINE_ENTRY_NOT_FOUND or SESSION_NOT_FOUND, and with
     FAILED_PRECONDITION / QUARANTINE_ENTRY_ALREADY_RESOLVED when it was resolved in another way, or
     SESSION_ALREADY_ENDED when the charge point has told the end of the session. The caller must be an
@@ -304,7 +306,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_session_service_pb2.QuarantineEntry, _abc.Awaitable[_session_service_pb2.QuarantineEntry]]:
         """Resolves a quarantine entry: somebody has seen to it.
 
-        When the entry holds a stop and a session is named, the session ends by that stop. A repeat changes
+        When the entry holds a stop and a session is named, the session ends by that stop; by a second stop of
+        another session too, for some charge points go on with an old transaction id. A repeat changes
         nothing. Fails with NOT_FOUND / QUARANTINE_ENTRY_NOT_FOUND or SESSION_NOT_FOUND, and with
         FAILED_PRECONDITION / QUARANTINE_ENTRY_ALREADY_RESOLVED when it was resolved in another way, or
         SESSION_ALREADY_ENDED when the charge point has told the end of the session. The caller must be an

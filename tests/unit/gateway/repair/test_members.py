@@ -16,6 +16,9 @@ from tests.unit.gateway.repair.repairing import (
     repair,
 )
 
+UNREADABLE = ("abc", "", "NaN", "1e999", True, [5], {"value": 5}, 2**63, -(2**63) - 1)
+NO_REGISTER = STOP | {"meterStop": 0}
+
 MEMBERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("Heartbeat", None, {}, "payload_missing"),
     ("Heartbeat", [], {}, "payload_missing"),
@@ -57,6 +60,26 @@ MEMBERS: list[tuple[str, Any, dict[str, Any], str]] = [
         STOP | {"transactionId": 0},
         "transaction_id_out_of_range",
     ),
+    ("StopTransaction", {"transactionId": 7, "timestamp": T}, NO_REGISTER, "register_missing"),
+    *[
+        ("StopTransaction", STOP | {"meterStop": unreadable}, NO_REGISTER, "register_unreadable")
+        for unreadable in UNREADABLE
+    ],
+    (
+        "StartTransaction",
+        {"connectorId": 1, "idTag": "TAG-1", "timestamp": T},
+        START | {"meterStart": 0},
+        "register_missing",
+    ),
+    *[
+        (
+            "StartTransaction",
+            START | {"meterStart": unreadable},
+            START | {"meterStart": 0},
+            "register_unreadable",
+        )
+        for unreadable in UNREADABLE
+    ],
     (
         "StopTransaction",
         {"meterStop": 20, "timestamp": T},
@@ -137,6 +160,23 @@ def test_a_member_is_repaired(
     assert repaired.violations == ()
     assert rule in repaired.rules
     assert set(repaired.rules) <= {rule, "empty_list_kept"}
+
+
+@pytest.mark.parametrize(
+    ("register", "rules"),
+    [
+        (None, ("null_dropped", "register_missing")),
+        ("1e30", ("text_as_number", "register_unreadable")),
+        (1e30, ("whole_number_as_integer", "register_unreadable")),
+        ("12.5", ("text_as_number", "fractional_register_rounded")),
+    ],
+)
+def test_a_register_is_given_up_only_where_nothing_reads_it(
+    register: Any, rules: tuple[str, ...]
+) -> None:
+    repaired = repair("StopTransaction", STOP | {"meterStop": register})
+    assert (repaired.rules, repaired.violations) == (rules, ())
+    assert repaired.payload["meterStop"] == (12 if "fractional" in rules[1] else 0)
 
 
 def test_an_answer_is_repaired_as_a_call_is() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from gateway.ocppj.frames import ErrorCode
-from tests.unit.gateway.repair.repairing import NOW, REPAIRER, START, STATUS, repair
+from tests.unit.gateway.repair.repairing import NOW, REPAIRER, STATUS, T, repair
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,14 @@ from tests.unit.gateway.repair.repairing import NOW, REPAIRER, START, STATUS, re
         ),
         (
             "StartTransaction",
-            START | {"meterStart": 2**63},
-            "meterStart",
+            {"idTag": "TAG-1", "meterStart": 10, "timestamp": T},
+            "",
+            "OccurenceConstraintViolation",
+        ),
+        (
+            "StatusNotification",
+            STATUS | {"connectorId": 2**31},
+            "connectorId",
             "PropertyConstraintViolation",
         ),
         ("SignCertificate", {"csr": "x" * 5501}, "csr", "PropertyConstraintViolation"),
