@@ -25,6 +25,9 @@ MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 """A batch ends with the call that reaches this; gRPC refuses messages of more than 16 MiB."""
 
 _EXCHANGE: Final = "/csms.gateway.v1.CallService/Exchange"
+_WINDOW: Final = 2
+"""Batches under way. More would only cut what waits into smaller pieces: the service commits one,
+and what came meanwhile is the next."""
 _SWEEP_S: Final = 0.05
 _CALLS: Final = call_pb2.ExchangeRequest.DESCRIPTOR.fields_by_name["calls"].number
 _TAG_OF_CALLS: Final = bytes([_CALLS << 3 | 2])
@@ -68,6 +71,7 @@ class CallClient:
         self._wake = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
         self._last_sequence = 0
+        self._under_way = 0
         self.connected = False
 
     async def call(self, call: call_pb2.Call) -> call_pb2.Answer:
@@ -121,7 +125,11 @@ class CallClient:
             await asyncio.sleep(backoff.next_delay())
 
     def _expire(self) -> None:
-        """End the calls whose time is over, and look again as long as any wait."""
+        """End the calls whose time is over, and look again as long as any wait.
+
+        What is under way holds nothing back for longer: its calls may wait for something else.
+        """
+        self._set_under_way(0)
         now = self._clock.now().timestamp()
         expired = [it for it, pending in self._pending.items() if pending.expire_time <= now]
         for sequence in expired:
@@ -148,15 +156,25 @@ class CallClient:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                while batch := self._next_batch():
+                while self._has_room and (batch := self._next_batch()):
+                    self._under_way += 1
                     await stream.write(batch)
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether a batch may go: few are under way, or it would be as large as one can be."""
+        return self._under_way < _WINDOW or len(self._unsent) >= MAX_BATCH
+
+    def _set_under_way(self, batches: int) -> None:
+        self._under_way = max(0, batches)
+        self._wake.set()
 
     def _begin(self) -> None:
         """Begin a stream with all that is not answered."""
         self.connected = True
         self._log.info("call_stream_opened", unanswered=len(self._pending))
         self._unsent = deque(self._pending)
-        self._wake.set()
+        self._set_under_way(0)
 
     def _next_batch(self) -> bytes:
         """Return an `ExchangeRequest`: its items, one behind the other, are all it consists of."""
@@ -173,6 +191,7 @@ class CallClient:
         try:
             async for response in stream:
                 backoff.reset()
+                self._set_under_way(self._under_way - 1)
                 for answer in response.answers:
                     self._end(answer.sequence, answer)
             self._log.info("call_stream_ended")

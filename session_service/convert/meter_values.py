@@ -46,27 +46,34 @@ def meter_values(messages: Iterable[types_pb2.MeterValue]) -> tuple[MeterValue, 
 
 
 def _meter_value(message: types_pb2.MeterValue) -> MeterValue:
-    values, meanings = [], []
-    for s in message.sampled_value:  # one pass: each makes an object of a sample
-        values.append(s.value)
-        meanings.append((s.measurand, s.phase, s.unit, s.context, s.location, s.format))
-    return MeterValue(to_datetime(message.timestamp), _layout(tuple(meanings)), tuple(values))
+    """Take time and values out of a copy: what is left is the layout, as bytes."""
+    rest = types_pb2.MeterValue()
+    rest.CopyFrom(message)
+    rest.ClearField("timestamp")
+    values = []
+    for sample in rest.sampled_value:
+        values.append(sample.value)
+        sample.value = ""
+    return MeterValue(
+        to_datetime(message.timestamp), _layout(rest.SerializeToString()), tuple(values)
+    )
 
 
 @functools.lru_cache(_LAYOUTS)
-def _layout(samples: tuple[tuple[int, int, int, int, int, int], ...]) -> SampleLayout:
+def _layout(meter_value: bytes) -> SampleLayout:
     """Return the layout of samples; 0 stands for what was absent (defaults: OCPP 1.6 7.43)."""
-    measurands = [MEASURANDS.get(sample[0], "Energy.Active.Import.Register") for sample in samples]
+    samples = types_pb2.MeterValue.FromString(meter_value).sampled_value
+    measurands = [MEASURANDS.get(s.measurand, "Energy.Active.Import.Register") for s in samples]
     return sample_layout(
         measurands=measurands,
-        phases=[_PHASE.get(sample[1]) for sample in samples],
+        phases=[_PHASE.get(s.phase) for s in samples],
         sent_units=[
-            _UNIT.get(sample[2]) or default_unit(measurand)
+            _UNIT.get(sample.unit) or default_unit(measurand)
             for sample, measurand in zip(samples, measurands, strict=True)
         ],
-        contexts=[_CONTEXT.get(sample[3], "Sample.Periodic") for sample in samples],
-        locations=[_LOCATION.get(sample[4], "Outlet") for sample in samples],
-        formats=[_FORMAT.get(sample[5], "Raw") for sample in samples],
+        contexts=[_CONTEXT.get(s.context, "Sample.Periodic") for s in samples],
+        locations=[_LOCATION.get(s.location, "Outlet") for s in samples],
+        formats=[_FORMAT.get(s.format, "Raw") for s in samples],
     )
 
 
