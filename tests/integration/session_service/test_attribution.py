@@ -1,5 +1,7 @@
 """Which session a meter value belongs to, and how that is told."""
 
+import asyncio
+
 import psycopg
 import pytest
 
@@ -201,11 +203,31 @@ async def test_value_without_a_session_is_placed_when_it_comes_again_with_one(
     for transaction_id in (None, 4242):
         await platform.gateway.meter(*values, transaction_id=transaction_id)
     assert await told(platform) == {"4000": "TRANSACTION_ID 1000", "4001": "NONE"}
-    listed = {
-        value.ocpp_transaction_id
-        for value in await platform.meter_values(await platform.the_session())
-    }
-    assert listed == {ended}
+    parent = "chargePoints/CP-1/connectors/1"
+    response = await platform.sessions.ListMeterValues(pb.ListMeterValuesRequest(parent=parent))
+    assert [it.ocpp_transaction_id for it in response.meter_values] == [ended, 0]
+
+
+async def test_of_equal_values_that_come_at_once_one_with_a_session_is_kept(
+    platform: Platform,
+) -> None:
+    ended = (await platform.gateway.start()).transaction_id
+    await platform.gateway.stop(ended)
+    ids = [*[None] * 10, ended, *[None] * 10]
+    await asyncio.gather(
+        *(platform.gateway.meter(energy(4000, "1"), transaction_id=it) for it in ids)
+    )
+    assert await told(platform) == {"1": "TRANSACTION_ID 1000"}
+
+
+async def test_value_that_has_a_session_keeps_it(platform: Platform) -> None:
+    first = (await platform.gateway.start()).transaction_id
+    value = energy(20, "1")
+    await platform.gateway.meter(value, transaction_id=first)
+    await platform.gateway.start(timestamp=at(10), meter_start=2000)
+    await platform.gateway.meter(value)
+    await platform.gateway.stop(first, transaction_data=[value])
+    assert await told(platform) == {"1": "TRANSACTION_ID 1000"}
 
 
 async def test_values_of_a_stop_are_placed_though_they_came_before_without_an_id(

@@ -149,7 +149,7 @@ async def test_energy_is_in_one_session_when_the_charge_point_keeps_an_old_id(
     await close(platform, await platform.the_session())
     new = (await platform.gateway.start(timestamp=at(60), meter_start=1100)).transaction_id
     await platform.gateway.meter(energy(120, "1500"), energy(180, "3000"), transaction_id=old)
-    await platform.gateway.start(timestamp=at(240), meter_start=3000)
+    await platform.gateway.start(timestamp=at(240), meter_start=9000)
     energies = [(await platform.session(it)).energy_wh for it in (old, new)]
     assert energies == [0, 1900]
 
