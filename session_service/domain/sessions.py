@@ -214,8 +214,8 @@ class Session:
         """
         if next_begin is None and self.is_followed:
             return self
-        read = self if next_begin is None else self.read_before(next_begin)
-        return dataclasses.replace(self, end=read._followed_end())
+        latest = self.latest if next_begin is None else self.read_before(next_begin).latest
+        return dataclasses.replace(self, end=self._end_at(latest))
 
     def closed(self, closing: Closing, now: datetime) -> "Session":
         """Return the session as an operator closes it.
@@ -307,14 +307,15 @@ class Session:
     def _is_corrected_by(self, stop: Stop) -> bool:
         return self.end is not None and not self.end.is_repeated_by(stop)
 
-    def _followed_end(self) -> End | None:
-        if self.end is None or self.latest is None:
+    def _end_at(self, latest: Reading | None) -> End | None:
+        """Return the end moved to a reading, as far as it was not told."""
+        if self.end is None or latest is None:
             return self.end
+        register = _highest(self.meter_start, latest.register_wh)
         if not self.end.meter_stop_reported:
-            meter_stop = _highest(self._last_read, self.end.meter_stop)
-            return dataclasses.replace(self.end, meter_stop=meter_stop)
-        if self.is_inferred and self.latest.time > self.end.time:
-            return dataclasses.replace(self.end, time=self.latest.time, meter_stop=self._last_read)
+            return dataclasses.replace(self.end, meter_stop=_highest(register, self.end.meter_stop))
+        if self.is_inferred and latest.time > self.end.time:
+            return dataclasses.replace(self.end, time=latest.time, meter_stop=register)
         return self.end
 
     def _inferred(

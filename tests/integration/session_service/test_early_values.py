@@ -107,6 +107,20 @@ async def test_value_that_another_session_covers_stays_with_it(platform: Platfor
     assert await shown(platform, first) == [("70000", BY_TIME)]
 
 
+async def test_stop_in_the_future_keeps_no_values_from_a_start_that_comes_late(
+    platform: Platform,
+) -> None:
+    first = await start(platform, 40)
+    await platform.gateway.stop(first, timestamp=hours_ago(-24 * 365), meter_stop=61_000)
+    await meter(platform, 5)
+    assert await shown(platform, first) == [("95000", BY_TIME)]
+    second = await start(platform, 10)
+    assert (await shown(platform, first), await shown(platform, second)) == (
+        [],
+        [("95000", BY_TIME)],
+    )
+
+
 async def test_start_of_a_clock_that_was_not_set_takes_nothing(platform: Platform) -> None:
     await meter(platform, 9)
     assert await shown(platform, await start(platform, 24 * 40, meter_start=1)) == []
