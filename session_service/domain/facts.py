@@ -5,7 +5,7 @@ import enum
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from session_service.domain.flags import Flag, words
@@ -174,6 +174,11 @@ class Stop:
         return self.time or self.receipt.time
 
     @property
+    def is_in_future(self) -> bool:
+        """Whether it is dated later than it was received, by more than clocks usually differ."""
+        return self.end_time > self.receipt.time + _CLOCKS_DIFFER_BY
+
+    @property
     def names_none(self) -> bool:
         """Whether the transaction id is none that is ever given: chargers then send 0 or -1."""
         return not 0 < self.transaction_id <= _INT32_MAX
@@ -199,6 +204,7 @@ def reservation_id(value: int) -> int | None:
 
 
 _INT32_MAX = 2**31 - 1
+_CLOCKS_DIFFER_BY = timedelta(minutes=5)
 _TIME_RULES = frozenset({"time_replaced", "time_missing"})
 _EMPTY_LIST_RULES = frozenset({"empty_list_kept", "list_missing"})
 _NO_REGISTER_RULES = frozenset({"register_missing", "register_unreadable"})

@@ -16,6 +16,8 @@ class Flag(enum.StrEnum):
     """The StopTransaction told no readable time; the time of receipt stands in its place."""
     STOP_BEFORE_START = "STOP_BEFORE_START"
     """The session ended before it began, by the clock of the charge point."""
+    STOP_IN_FUTURE = "STOP_IN_FUTURE"
+    """The stop is dated later than it was received, by more than clocks usually differ."""
     STOP_TAG_DIFFERS = "STOP_TAG_DIFFERS"
     """The session was stopped by an id tag that is not known to be of the same group."""
     STOP_MATCHED = "STOP_MATCHED"

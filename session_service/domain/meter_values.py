@@ -18,7 +18,6 @@ from session_service.domain.units import Conversion, conversion
 ENERGY_REGISTER = "Energy.Active.Import.Register"
 SIGNED = "SignedData"
 TRANSACTION_BEGIN = "Transaction.Begin"
-TRANSACTION_END = "Transaction.End"
 
 
 class Attribution(enum.Enum):
@@ -27,7 +26,7 @@ class Attribution(enum.Enum):
     TRANSACTION_ID = "TRANSACTION_ID"
     """It names the transaction of the session."""
     CONNECTOR_AND_TIME = "CONNECTOR_AND_TIME"
-    """It names none that is right, and one session of the connector covers its time."""
+    """It names none that is right; the connector had the session at its time."""
     STOP_TRANSACTION = "STOP_TRANSACTION"
     """It came with the stop of the session."""
     NONE = "NONE"
@@ -59,11 +58,6 @@ class SampleLayout:
     def sent_units(self) -> tuple[str | None, ...]:
         """The units as they were sent."""
         return tuple([raw or unit for raw, unit in zip(self.raw_units, self.units, strict=True)])
-
-    @property
-    def frames_transaction(self) -> bool:
-        """Whether a sample was taken at the begin or the end of a transaction, as it says."""
-        return TRANSACTION_BEGIN in self.contexts or TRANSACTION_END in self.contexts
 
 
 class MeterValue(NamedTuple):

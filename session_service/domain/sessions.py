@@ -154,6 +154,7 @@ class Session:
             (stop.receipt.is_repaired, Flag.STOP_REPAIRED),
             (stop.time is None, Flag.STOP_TIME_UNKNOWN),
             (end.time < self.start_time, Flag.STOP_BEFORE_START),
+            (stop.is_in_future, Flag.STOP_IN_FUTURE),
             (not self._is_of_the_group(stop), Flag.STOP_TAG_DIFFERS),
             (stop.transaction_id != self.transaction_id, Flag.STOP_MATCHED),
             (self._is_corrected_by(end), Flag.END_CORRECTED),
@@ -181,6 +182,10 @@ class Session:
         """Return the session with what these meter values show among what was read before."""
         return self.read(sorted([*self.series, *registers(values)]))
 
+    def read_before(self, time: datetime) -> "Session":
+        """Return the session with what was read in it before a time only."""
+        return self.read([reading for reading in self.series if reading[0] < time])
+
     def superseded(self, following: "Session", now: datetime) -> "Session":
         """Return the session as the next one on its connector leaves it, its stop missing.
 
@@ -201,35 +206,32 @@ class Session:
         time = self.start_time if self.latest is None else self.latest.time
         return self._inferred(time, self._last_read, why, now)
 
-    def followed(self) -> "Session":
+    def followed(self, next_begin: datetime | None = None) -> "Session":
         """Return the session with its end moved to the last reading, as far as it was not told.
 
-        What was read after another session has begun on the connector moves no end.
+        Args:
+            next_begin: When the next session began on the connector; what was read from then on
+                moves no end. None: it is not known, or there is none; then an end that another
+                session has made stays as it is.
         """
-        if self.end is None or self.latest is None or self.is_followed:
+        if next_begin is None and self.is_followed:
             return self
-        if not self.end.meter_stop_reported:
-            meter_stop = _highest(self._last_read, self.end.meter_stop)
-            end = dataclasses.replace(self.end, meter_stop=meter_stop)
-        elif self.is_inferred and self.latest.time > self.end.time:
-            end = dataclasses.replace(self.end, time=self.latest.time, meter_stop=self._last_read)
-        else:
-            return self
-        return dataclasses.replace(self, end=end)
+        latest = self.latest if next_begin is None else self.read_before(next_begin).latest
+        return dataclasses.replace(self, end=self._end_at(latest))
 
     def closed(self, closing: Closing, now: datetime) -> "Session":
         """Return the session as an operator closes it; a repeat changes nothing.
 
         Raises:
             SessionAlreadyEnded: The charge point has told the end.
-            InvalidRequest: The end lies before the start, by time or by register.
+            InvalidRequest: The end lies before the start, by time or by register, or in the future.
         """
         self.open_to_a_stop()
         end = self._end_to_close(now).closed(closing)
         if end == self.end:
             return self
-        self._check(end)
         end = dataclasses.replace(end, receive_time=now, closed_by=closing.closed_by)
+        self._check(end)
         return self._ended(end, ())
 
     def open_to_a_stop(self) -> "Session":
@@ -310,6 +312,17 @@ class Session:
         last_time = now if self.latest is None else self.latest.time
         return self._end_at(last_time, self._last_read, now)
 
+    def _end_at(self, latest: Reading | None) -> End | None:
+        """Return the end moved to a reading, as far as it was not told."""
+        if self.end is None or latest is None:
+            return self.end
+        register = _highest(self.meter_start, latest.register_wh)
+        if not self.end.meter_stop_reported:
+            return dataclasses.replace(self.end, meter_stop=_highest(register, self.end.meter_stop))
+        if self.is_inferred and latest.time > self.end.time:
+            return dataclasses.replace(self.end, time=latest.time, meter_stop=register)
+        return self.end
+
     def _inferred(
         self, time: datetime, register: int | None, why: Flag, now: datetime
     ) -> "Session":
@@ -334,6 +347,8 @@ class Session:
         violations = []
         if end.time < self.start_time:
             violations.append(Violation("stop_time", "must not be before the start of the session"))
+        if end.time_reported and end.time > end.receive_time:
+            violations.append(Violation("stop_time", "must not be in the future"))
         if _is_below(end.meter_stop, self.meter_start):
             violations.append(Violation("meter_stop_wh", f"must be {self.meter_start} or more"))
         if violations:

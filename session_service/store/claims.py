@@ -34,7 +34,10 @@ FROM (
             SELECT FROM sessions AS other
             WHERE other.charge_point_id = :charge_point_id AND other.connector_id = :connector_id
                 AND other.session_id <> :session_id AND other.start_time <= e.sample_time
-                AND (other.stop_receive_time IS NULL OR other.stop_time >= e.sample_time)
+                AND (
+                    other.stop_receive_time IS NULL
+                    OR other.stop_time >= e.sample_time AND NOT other.flags @> '{STOP_IN_FUTURE}'
+                )
         )
     ORDER BY e.sample_time
     LIMIT :most

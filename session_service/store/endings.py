@@ -12,7 +12,7 @@ from session_service.domain.flags import Flag
 from session_service.domain.sessions import Session, SessionNotFound
 from session_service.domain.silence import QuietSession
 from session_service.store.events import PostgresEventLog
-from session_service.store.transactions import find_locked, store_end
+from session_service.store.transactions import find_locked, find_next_begin, store_end
 
 # An index finds the newest value by the clock of the charge point, which is not the last that was
 # received when that clock was set back: of what seems to be quiet, all values are read.
@@ -32,15 +32,23 @@ WHERE s.stop_receive_time IS NULL
 """
 _QUIET_PAGE = sa.text(f"{_QUIET} AND s.session_id > :after ORDER BY s.session_id LIMIT :most")
 _QUIET_ONE = sa.text(f"{_QUIET} AND s.session_id = :session_id")
-# What was read after another session had begun on the connector moves no end.
+# What was measured when the next session on the connector had begun moves no end: it is that one's.
 _OUTLIVED = sa.text(
     """
-SELECT s.session_id FROM sessions AS s
+SELECT s.session_id
+FROM sessions AS s
+LEFT JOIN LATERAL (
+    SELECT newer.start_time FROM sessions AS newer
+    WHERE newer.charge_point_id = s.charge_point_id AND newer.connector_id = s.connector_id
+        AND (newer.start_time, newer.transaction_id) > (s.start_time, s.transaction_id)
+    ORDER BY newer.start_time, newer.transaction_id
+    LIMIT 1
+) AS next ON TRUE
 WHERE s.stop_source = 'INFERRED' AND s.stop_receive_time > :since
-    AND NOT s.flags @> '{STOP_MISSING_NEXT_START}'
     AND EXISTS (
         SELECT FROM meter_values AS m
         WHERE m.session_id = s.session_id AND m.sample_time > s.stop_time
+            AND m.sample_time < coalesce(next.start_time, 'infinity')
     )
     AND s.session_id > :after
 ORDER BY s.session_id
@@ -80,12 +88,13 @@ class PostgresEndings:
             return (await connection.scalars(_OUTLIVED, values)).all()
 
     async def follow(self, session_id: uuid.UUID) -> None:
-        """Move the inferred end of a session to its last reading."""
+        """Move the inferred end of a session to its last reading before the next one began."""
         async with self._events.transaction() as changes:
             session = await find_locked(changes.connection, session_id)
             if session is None or not session.is_inferred:
                 return
-            followed = session.followed()
+            next_begin = await find_next_begin(changes.connection, session)
+            followed = session.followed(next_begin)
             if followed != session:
                 await store_end(changes, session, followed)
 

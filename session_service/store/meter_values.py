@@ -33,77 +33,86 @@ CREATE TEMPORARY TABLE incoming_meter_values (
     sample_time timestamptz,
     digest uuid,
     layout_id uuid,
-    frames_transaction boolean,
     numbers numeric[],
     raw_values text[]
 ) ON COMMIT DELETE ROWS
 """
 _COPY = "COPY incoming_meter_values FROM STDIN"
-# A transaction id is good when its session runs, or covers the time of the value, or has ended
-# without a word of the charge point and without another after it on the connector, or when the
-# value says that it was taken at an end of the transaction: some come after the stop. Only a value
-# without a good id is looked up by its connector, by two indexes: among what runs, and among what
-# has ended later than the value.
+# What belongs to whom is told in docs/sessions.md. Mostly the named session runs, and one probe of
+# an index is all; the limits keep the planner from reading all sessions instead. Of values that are
+# alike in one batch the first with a session is kept.
 _PREPARE = """
 PREPARE keep_meter_values AS
 INSERT INTO meter_values (
     sample_time, receive_time, digest, layout_id, session_id, reported_transaction_id,
     connector_id, charge_point_id, attribution, numbers, raw_values, repairs, raw_frame
 )
-SELECT
-    sample_time, receive_time, digest, layout_id, owner, reported_transaction_id,
-    connector_id, charge_point_id,
-    coalesce(known, CASE WHEN owner IS NULL THEN 'NONE' ELSE 'CONNECTOR_AND_TIME' END),
-    numbers, raw_values, repairs, raw_frame
-FROM (
-    SELECT
-        i.*,
-        CASE
-            WHEN i.session_id IS NOT NULL THEN 'STOP_TRANSACTION'
-            WHEN judged.good THEN 'TRANSACTION_ID'
-        END AS known,
-        CASE
-            WHEN i.session_id IS NOT NULL THEN i.session_id
-            WHEN judged.good THEN named.session_id
-            WHEN i.connector_id > 0 THEN (
-                SELECT (array_agg(covering.session_id))[1]
-                FROM (
-                    SELECT s.session_id
-                    FROM sessions AS s
-                    WHERE s.charge_point_id = i.charge_point_id
-                        AND s.connector_id = i.connector_id
-                        AND s.stop_receive_time IS NULL
-                        AND s.start_time <= i.sample_time
-                    UNION ALL
-                    SELECT s.session_id
-                    FROM sessions AS s
-                    WHERE s.charge_point_id = i.charge_point_id
-                        AND s.connector_id = i.connector_id
-                        AND s.stop_receive_time IS NOT NULL
-                        AND s.stop_time >= i.sample_time
-                        AND s.start_time <= i.sample_time
-                ) AS covering
-                HAVING count(*) = 1
-            )
-        END AS owner
-    FROM incoming_meter_values AS i
-    LEFT JOIN sessions AS named
-        ON named.transaction_id = i.reported_transaction_id
-        AND named.charge_point_id = i.charge_point_id
+SELECT DISTINCT ON (i.charge_point_id, i.connector_id, i.sample_time, i.digest)
+    i.sample_time, i.receive_time, i.digest, i.layout_id,
+    coalesce(i.session_id, named.session_id, placed.session_id) AS session_id,
+    i.reported_transaction_id, i.connector_id, i.charge_point_id,
+    CASE
+        WHEN i.session_id IS NOT NULL THEN 'STOP_TRANSACTION'
+        WHEN named.session_id IS NOT NULL THEN 'TRANSACTION_ID'
+        WHEN placed.session_id IS NOT NULL THEN 'CONNECTOR_AND_TIME'
+        ELSE 'NONE'
+    END,
+    i.numbers, i.raw_values, i.repairs, i.raw_frame
+FROM incoming_meter_values AS i
+LEFT JOIN LATERAL (
+    SELECT s.session_id
+    FROM sessions AS s
+    WHERE s.transaction_id = i.reported_transaction_id
+        AND s.charge_point_id = i.charge_point_id
         AND i.reported_transaction_id > 0
-    CROSS JOIN LATERAL (
-        SELECT named.session_id IS NOT NULL
-            AND (
-                named.stop_receive_time IS NULL
-                OR i.sample_time BETWEEN named.start_time AND named.stop_time
-                OR i.frames_transaction
-                OR named.stop_source IN ('INFERRED', 'OPERATOR')
-                AND NOT named.flags @> '{STOP_MISSING_NEXT_START}'
-            ) AS good
-    ) AS judged
-    OFFSET 0 -- lets `owner` be looked up once
-) AS attributed
-ON CONFLICT DO NOTHING
+        AND i.session_id IS NULL
+        AND (
+            s.stop_receive_time IS NULL
+            OR i.sample_time BETWEEN s.start_time AND s.stop_time
+                AND coalesce(s.stop_source, 'STATION') = 'STATION'
+                AND NOT s.flags @> '{STOP_IN_FUTURE}'
+            OR NOT EXISTS (
+                SELECT FROM sessions AS newer
+                WHERE newer.charge_point_id = s.charge_point_id
+                    AND newer.connector_id = s.connector_id
+                    AND (newer.start_time, newer.transaction_id) > (s.start_time, s.transaction_id)
+                    AND newer.start_time <= i.sample_time
+            )
+        )
+    LIMIT 1
+) AS named ON TRUE
+LEFT JOIN LATERAL (
+    SELECT s.session_id
+    FROM (
+        (
+            SELECT *
+            FROM sessions AS newest
+            WHERE newest.charge_point_id = i.charge_point_id
+                AND newest.connector_id = i.connector_id
+                AND newest.start_time <= i.sample_time
+            ORDER BY newest.start_time DESC, newest.transaction_id DESC
+            LIMIT 1
+        )
+        UNION ALL
+        SELECT *
+        FROM sessions AS running
+        WHERE running.charge_point_id = i.charge_point_id
+            AND running.connector_id = i.connector_id
+            AND running.start_time <= i.sample_time
+            AND running.stop_receive_time IS NULL
+    ) AS s
+    WHERE named.session_id IS NULL
+        AND i.session_id IS NULL
+        AND i.connector_id > 0
+        AND (s.stop_receive_time IS NULL OR s.stop_time >= i.sample_time)
+    ORDER BY s.start_time DESC, s.transaction_id DESC
+    LIMIT 1
+) AS placed ON TRUE
+ORDER BY i.charge_point_id, i.connector_id, i.sample_time, i.digest, session_id, i.ctid
+ON CONFLICT (charge_point_id, connector_id, sample_time, digest) DO UPDATE
+SET session_id = excluded.session_id, attribution = excluded.attribution,
+    reported_transaction_id = excluded.reported_transaction_id
+WHERE meter_values.session_id IS NULL AND excluded.session_id IS NOT NULL
 """
 _KEEP = "EXECUTE keep_meter_values"
 _IS_PREPARED = sa.text(
@@ -217,17 +226,17 @@ class _Rendered(NamedTuple):
 
     Attributes:
         digest: Has seen what was sent beside the values.
-        columns: The name of the layout and whether its values frame a transaction.
+        layout: Its name.
     """
 
     digest: "hashlib.blake2b"
-    columns: str
+    layout: str
 
 
 @functools.lru_cache(CACHED)
 def _rendered(layout: SampleLayout) -> _Rendered:
     digest = hashlib.blake2b(f"{sent_text(layout)}\t".encode(), digest_size=16)
-    return _Rendered(digest, f"{layout_id(layout)}\t{layout.frames_transaction}")
+    return _Rendered(digest, str(layout_id(layout)))
 
 
 def _row(meter_value: MeterValue) -> str:
@@ -236,13 +245,13 @@ def _row(meter_value: MeterValue) -> str:
     So it is the same as it was before units were converted.
     """
     sample_time, layout, values = meter_value
-    seen, columns = _rendered(layout)
+    seen, name = _rendered(layout)
     sent = numbers(layout, values)
     said = _values(values, sent)
     digest = seen.copy()
     digest.update(said.encode())
     kept = _values(values, converted(layout, sent)) if layout.conversions else said
-    return f"{sample_time.isoformat()}\t{digest.hexdigest()}\t{columns}\t{kept}"
+    return f"{sample_time.isoformat()}\t{digest.hexdigest()}\t{name}\t{kept}"
 
 
 def _values(texts: Sequence[str], plain: Sequence[str | None]) -> str:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -163,6 +163,21 @@ async def find_following(connection: AsyncConnection, begun: Session) -> Session
     )
     row = (await connection.execute(query)).mappings().one_or_none()
     return to_session(row) if row else None
+
+
+async def find_next_begin(connection: AsyncConnection, session: Session) -> datetime | None:
+    """Return when the next session began on the connector of a session; None: there is none."""
+    order = (sessions.c.start_time, sessions.c.transaction_id)
+    query = (
+        sa.select(sessions.c.start_time)
+        .where(
+            *_on_connector_of(session),
+            sa.tuple_(*order) > (session.start_time, session.transaction_id),
+        )
+        .order_by(*order)
+        .limit(1)
+    )
+    return await connection.scalar(query)
 
 
 async def find_given(connection: AsyncConnection, entry: QuarantineEntry) -> Session | None:

@@ -90,9 +90,11 @@ async def test_true_stop_takes_what_came_when_the_end_was_inferred_too_early(
     await meter(platform, 18, late)
     await meter(platform, 17)
     await meter(platform, 15, late)
-    assert await shown(platform, late) == [("81000", BY_TIME)]
+    by_id = [("82000", BY_ID), ("85000", BY_ID)]
+    assert await shown(platform, late) == [("81000", BY_TIME), *by_id]
     await platform.gateway.stop(late, timestamp=hours_ago(16), meter_stop=81_500)
-    assert await shown(platform, late) == [("81000", BY_TIME), ("82000", BY_ID), ("83000", BY_TIME)]
+    by_time = [("81000", BY_TIME), ("83000", BY_TIME)]
+    assert await shown(platform, late) == sorted([*by_time, *by_id])
     flags = ["END_CORRECTED", "METER_STOP_BELOW_READING"]
     assert end(await platform.session(late)) == ("STATION", hours_ago(16), 81_500, flags)
     assert await shown(platform, newer) == []
@@ -105,6 +107,20 @@ async def test_value_that_another_session_covers_stays_with_it(platform: Platfor
     second = await start(platform, 35)
     assert await shown(platform, second) == []
     assert await shown(platform, first) == [("70000", BY_TIME)]
+
+
+async def test_stop_in_the_future_keeps_no_values_from_a_start_that_comes_late(
+    platform: Platform,
+) -> None:
+    first = await start(platform, 40)
+    await platform.gateway.stop(first, timestamp=hours_ago(-24 * 365), meter_stop=61_000)
+    await meter(platform, 5)
+    assert await shown(platform, first) == [("95000", BY_TIME)]
+    second = await start(platform, 10)
+    assert (await shown(platform, first), await shown(platform, second)) == (
+        [],
+        [("95000", BY_TIME)],
+    )
 
 
 async def test_start_of_a_clock_that_was_not_set_takes_nothing(platform: Platform) -> None:

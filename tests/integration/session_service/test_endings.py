@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 
 from csms.ocpp.v16 import types_pb2
 from csms.v1 import session_service_pb2 as pb
+from servicekit.timestamps import to_timestamp
 from session_service.use_cases import endings
 from tests.fakes.charge_points import FakeChargePoints
 from tests.integration.session_service.conftest import Platform, at, energy, session_gateway
@@ -134,6 +136,27 @@ async def test_closing_is_refused_with_all_its_reasons(platform: Platform) -> No
     assert failure(refused).reason == "SESSION_ALREADY_ENDED"
 
 
+async def test_session_is_not_closed_in_the_future(platform: Platform) -> None:
+    await platform.gateway.start()
+    tomorrow = to_timestamp(datetime.now(UTC) + timedelta(days=1))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await close(platform, await platform.the_session(), stop_time=tomorrow)
+    assert failure(refused).fields == ("stop_time",)
+    assert (await platform.the_session()).state == pb.Session.STATE_ACTIVE
+
+
+async def test_energy_is_in_one_session_when_the_charge_point_keeps_an_old_id(
+    platform: Platform,
+) -> None:
+    old = (await platform.gateway.start()).transaction_id
+    await close(platform, await platform.the_session())
+    new = (await platform.gateway.start(timestamp=at(60), meter_start=1100)).transaction_id
+    await platform.gateway.meter(energy(120, "1500"), energy(180, "3000"), transaction_id=old)
+    await platform.gateway.start(timestamp=at(240), meter_start=9000)
+    energies = [(await platform.session(it)).energy_wh for it in (old, new)]
+    assert energies == [0, 1900]
+
+
 @asynccontextmanager
 async def impatient(
     database_url: str, auth_address: str, charge_points: FakeChargePoints, **settings: float
@@ -202,6 +225,28 @@ async def test_session_of_a_charge_point_that_is_gone_is_given_up_and_follows_wh
             5000,
             ["END_CORRECTED"],
         )
+
+
+async def test_inferred_end_follows_the_values_until_the_next_session_begins(
+    database_url: str, auth_address: str
+) -> None:
+    async with impatient(database_url, auth_address, FakeChargePoints()) as platform:
+        first = (await platform.gateway.start()).transaction_id
+        await platform.gateway.meter(energy(60, "1100"), transaction_id=first)
+        second = (await platform.gateway.start(timestamp=at(3600), meter_start=1500)).transaction_id
+        await platform.gateway.meter(energy(7200, "1900"))
+        with psycopg.connect(database_url) as connection:  # as if it had come before that start
+            name = (await platform.session(first)).name.removeprefix("sessions/")
+            connection.execute("UPDATE session.meter_values SET session_id = %s", (name,))
+        values = [energy(1800, "1300"), energy(3599, "1400")]
+        await platform.gateway.meter(*values, transaction_id=first)
+
+        async def has_followed() -> bool:
+            return (await platform.session(first)).energy_wh == 400
+
+        await eventually(has_followed)
+        assert end(await platform.session(first))[:2] == (INFERRED, at(3599))
+        assert (await platform.session(second)).state == pb.Session.STATE_ACTIVE
 
 
 async def test_sessions_are_given_up_once_by_two_replicas(

@@ -207,6 +207,24 @@ def test_operator_hears_all_that_is_wrong_with_an_end() -> None:
     assert [it.field for it in refused.value.violations] == ["stop_time", "meter_stop_wh"]
 
 
+def test_end_in_the_future_is_refused() -> None:
+    for moment in (timedelta(microseconds=1), timedelta(days=365)):
+        with pytest.raises(InvalidRequest) as refused:
+            a_session().closed(Closing(LATER + moment, 4000, "", ""), LATER)
+        assert [it.field for it in refused.value.violations] == ["stop_time"]
+    ahead = Reading(LATER + timedelta(days=1), Decimal(3000))
+    session = a_session(latest=ahead).closed(Closing(None, None, "", ""), LATER)
+    assert facts(session)[1:3] == (ahead.time, 3000)
+    assert facts(a_session().closed(Closing(LATER, 4000, "", ""), LATER))[1] == LATER
+
+
+def test_what_was_read_from_a_time_on_can_be_left_out() -> None:
+    series = [(NOON + timedelta(minutes=at), Decimal(1000 + at)) for at in (1, 2, 3)]
+    session = a_session().read(series).read_before(series[1][0])
+    assert (session.series, session.energy_wh) == (series[:1], 1)
+    assert session.read_before(NOON).latest is None
+
+
 def test_stop_that_was_matched_gives_way_to_the_one_that_names_the_transaction() -> None:
     matched = a_session().stopped(a_stop(transaction_id=-1))
     assert (matched.flags, matched.has_stopped) == (("STOP_MATCHED",), False)

@@ -96,8 +96,19 @@ def test_stop_without_a_time_ends_when_it_was_received() -> None:
     assert session.flags == ("STOP_TIME_UNKNOWN",)
 
 
+@pytest.mark.parametrize(
+    ("ahead", "flags"),
+    [(timedelta(minutes=5), ()), (timedelta(minutes=5, seconds=1), ("STOP_IN_FUTURE",))],
+)
+def test_stop_that_is_dated_after_its_receipt_is_doubtful(
+    ahead: timedelta, flags: tuple[str, ...]
+) -> None:
+    stop = a_stop(time=a_stop().receipt.time + ahead)
+    assert a_session().stopped(stop).flags == flags
+
+
 def test_flags_of_start_and_stop_add_up_without_repeats() -> None:
-    receipt = Receipt(NOON, ("fractional_register_rounded",), "[]")
+    receipt = Receipt(NOON + timedelta(hours=1), ("fractional_register_rounded",), "[]")
     assert a_start(0, receipt=receipt).flags == ("START_REPAIRED", "METER_REPAIRED")
     session = a_session(flags=("START_REPAIRED", "METER_REPAIRED"))
     assert session.stopped(a_stop(receipt=receipt)).flags == (
@@ -113,7 +124,7 @@ def test_missing_tag_or_transaction_is_no_doubt_about_the_register() -> None:
 
 
 def test_empty_lists_are_no_doubt() -> None:
-    receipt = Receipt(NOON, ("empty_list_kept", "list_missing"), "[]")
+    receipt = Receipt(NOON + timedelta(hours=1), ("empty_list_kept", "list_missing"), "[]")
     assert a_session().stopped(a_stop(receipt=receipt)).flags == ()
 
 

@@ -337,8 +337,8 @@ class MeterValue(_message.Message):
         ATTRIBUTION_TRANSACTION_ID: MeterValue._Attribution.ValueType  # 1
         """Found by the transaction id that was sent."""
         ATTRIBUTION_CONNECTOR_AND_TIME: MeterValue._Attribution.ValueType  # 2
-        """Found as the only session that the connector had at the time. No transaction id was sent, or
-        one that names no session of the charge point, or one whose session had ended before.
+        """Found as the session that the connector had at the time. No transaction id was sent, or one
+        that names no session of the charge point, or one after which another had begun.
         """
         ATTRIBUTION_STOP_TRANSACTION: MeterValue._Attribution.ValueType  # 3
         """Came with the StopTransaction of the session."""
@@ -353,8 +353,8 @@ class MeterValue(_message.Message):
     ATTRIBUTION_TRANSACTION_ID: MeterValue.Attribution.ValueType  # 1
     """Found by the transaction id that was sent."""
     ATTRIBUTION_CONNECTOR_AND_TIME: MeterValue.Attribution.ValueType  # 2
-    """Found as the only session that the connector had at the time. No transaction id was sent, or
-    one that names no session of the charge point, or one whose session had ended before.
+    """Found as the session that the connector had at the time. No transaction id was sent, or one
+    that names no session of the charge point, or one after which another had begun.
     """
     ATTRIBUTION_STOP_TRANSACTION: MeterValue.Attribution.ValueType  # 3
     """Came with the StopTransaction of the session."""
@@ -791,8 +791,8 @@ class CloseSessionRequest(_message.Message):
     """Tells people why; at most 500 characters. Empty: as it was said before."""
     @_builtins.property
     def stop_time(self) -> _timestamp_pb2.Timestamp:
-        """Tells when the session ended, not before its start. Absent: as it was inferred or set before, else with
-        its last meter value, or now when it has none.
+        """Tells when the session ended, not before its start and not in the future. Absent: as it was inferred or
+        set before, else with its last meter value, or now when it has none.
         """
 
     def __init__(
