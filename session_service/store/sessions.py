@@ -45,7 +45,7 @@ class PostgresSessionStore:
             (session,) = await with_begin(connection, [to_session(row)])
         if session.follows_readings:
             session = session.read(registers(values)).followed()
-        return session, summary(values, session.meter_start)
+        return session, summary(values, session)
 
     async def list(self, page: PageRequest, wanted: SessionFilter) -> Page[Session]:
         """Return a page of sessions, newest first."""
