@@ -21,6 +21,8 @@ from session_service.domain.meter_values import (
 
 MOST_WH = 2**63 - 1
 """The most that is kept of a register; OCPP knows no limit."""
+CLOCK_ERROR = timedelta(hours=1)
+"""What is dated so long before its session has been dated by a wrong clock."""
 POWER = "Power.Active.Import"
 STATE_OF_CHARGE = "SoC"
 
