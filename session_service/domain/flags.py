@@ -45,7 +45,7 @@ class Flag(enum.StrEnum):
     METER_UNIT_DOUBTFUL = "METER_UNIT_DOUBTFUL"
     """The register is plausible only if it is in kWh, and it is said to be in Wh."""
     METER_STOP_BELOW_READING = "METER_STOP_BELOW_READING"
-    """The register of the stop is lower than what meter values had shown before."""
+    """The register of the stop is lower than what meter values show."""
 
 
 ANSWERED_BY_STOP = frozenset(

@@ -23,21 +23,22 @@ _MOST_OF_PAGE = 500_000
 # look (phases to be added up, a sample that is no number, a value that a wrong clock has dated) the
 # value is odd.
 _PROGRESS = sa.text(
-    f"""
+    """
 WITH layout AS (
     SELECT l.layout_id, coalesce(
-        min(s.at) FILTER (WHERE s.phase IS NULL AND s.context <> '{TRANSACTION_BEGIN}'),
-        CASE WHEN bool_and(s.context = '{TRANSACTION_BEGIN}')
+        min(s.at) FILTER (WHERE s.phase IS NULL AND s.context <> :begin),
+        CASE WHEN bool_and(s.context = :begin)
             THEN min(s.at) FILTER (WHERE s.phase IS NULL) END
     ) AS at
     FROM layouts AS l
     CROSS JOIN unnest(l.measurands, l.phases, l.units, l.contexts, l.locations, l.formats)
         WITH ORDINALITY AS s (measurand, phase, unit, context, location, format, at)
-    WHERE s.measurand = '{ENERGY_REGISTER}' AND s.location = 'Outlet'
-        AND coalesce(s.unit, 'Wh') = 'Wh' AND s.format <> '{SIGNED}'
+    WHERE s.measurand = :register AND s.location = 'Outlet'
+        AND coalesce(s.unit, 'Wh') = 'Wh' AND s.format <> :signed
     GROUP BY l.layout_id
 )
-SELECT session_id, count(*) AS value_count, coalesce(bool_or(is_odd OR wh < before), FALSE) AS is_odd,
+SELECT session_id, count(*) AS value_count,
+    coalesce(bool_or(is_odd OR wh < before), FALSE) AS is_odd,
     min(wh) AS lowest, max(wh) AS highest,
     max(sample_time) FILTER (WHERE wh IS NOT NULL) AS last_time
 FROM (
@@ -65,9 +66,7 @@ GROUP BY session_id
 )
 
 
-async def read_sessions(
-    connection: AsyncConnection, found: Sequence[Session]
-) -> Sequence[Session]:
+async def read_sessions(connection: AsyncConnection, found: Sequence[Session]) -> Sequence[Session]:
     """Return sessions with what is made of their registers where it is shown.
 
     It is what all their values say. A session with more of them than a page can bear is returned
@@ -81,6 +80,9 @@ async def read_sessions(
         "session_ids": [session.id for session in following],
         "most": most,
         "clock_error": CLOCK_ERROR,
+        "register": ENERGY_REGISTER,
+        "begin": TRANSACTION_BEGIN,
+        "signed": SIGNED,
     }
     rows = (await connection.execute(_PROGRESS, values)).all()
     known = {row.session_id: row for row in rows if row.value_count < most or most == MOST}

@@ -46,7 +46,8 @@ async def newest_values(
 ) -> Mapping[uuid.UUID, Sequence[MeterValue]]:
     """Return the newest meter values of each session that has some, in the order of time.
 
-    Their values are in the units that are kept, and empty where there is no number.
+    What a wrong clock has dated long before its session counts at the time of its receipt. Values
+    are in the units that are kept, and empty where there is no number.
     """
     return await _values(connection, _NEWEST, session_ids, most)
 
