@@ -130,7 +130,7 @@ def is_beyond_reason(rise_wh: Decimal | int, elapsed: timedelta) -> bool:
 
     Clocks lie, so what is not much is never too much.
     """
-    return rise_wh > max(_MOST_WH, _MOST_W * elapsed // _HOUR)
+    return rise_wh > max(_MOST_WH, _MOST_W * (elapsed / _HOUR))
 
 
 def rises_plainly(lowest: Decimal, highest: Decimal, meter_start: int) -> bool:

@@ -157,6 +157,12 @@ def test_much_energy_is_believed_as_far_as_there_was_time_for_it() -> None:
     )
 
 
+def test_registers_are_judged_whatever_clocks_say() -> None:
+    begin, end = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    for first, last in ((begin, end), (end, begin)):
+        assert read_registers([(last, Decimal(1))], 0, first).rise_wh == 1
+
+
 def test_power_is_the_total_or_the_sum_of_phases_in_watts() -> None:
     kilowatts = {"measurand": POWER, "unit": "kW"}
     phases = [{**kilowatts, "value": "3.7", "phase": phase} for phase in ("L1", "L2", "L3")]
