@@ -106,7 +106,7 @@ def _plain(session: Session, row: "sa.Row[Any] | None") -> Series | None:
 
 def _closer(rows: Iterable["sa.Row[Any]"]) -> list[uuid.UUID]:
     """Return the sessions whose registers are to be read one by one, as many as a page can bear."""
-    chosen, count = [], 0
+    chosen, count = list[uuid.UUID](), 0
     for row in rows:
         if (row.is_odd or row.highest is not None) and count + row.value_count <= MOST:
             chosen.append(row.session_id)

@@ -1,5 +1,7 @@
 """What a session says of its registers: the same wherever it is shown, whenever they came."""
 
+from typing import Any
+
 import pytest
 
 from csms.ocpp.v16 import types_pb2
@@ -32,11 +34,11 @@ def samples(seconds: float, *sampled: types_pb2.SampledValue) -> types_pb2.Meter
     return types_pb2.MeterValue(timestamp=at(seconds), sampled_value=sampled)
 
 
-def sample(value: str, **values: int) -> types_pb2.SampledValue:
+def sample(value: str, **values: Any) -> types_pb2.SampledValue:
     return types_pb2.SampledValue(value=value, **values)
 
 
-READ = {
+READ: dict[str, tuple[int, list[types_pb2.MeterValue], int | None, list[str]]] = {
     "plain": (100_000, rising(100_500, 101_000, 101_000), 1000, []),
     "no register": (1000, voltages(2), None, []),
     "registers long ago": (1000, [*rising(2000), *voltages(25)], 1000, []),
