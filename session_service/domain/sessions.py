@@ -305,9 +305,12 @@ class Session:
 
     def _has_shown_more(self) -> bool:
         """Tell whether more was read than the charge point says that the register came to."""
-        if self.end is None or self.end.source is not Source.STATION or self._shown_wh is None:
+        end = self.end
+        if end is None or end.source is not Source.STATION or not end.meter_stop_reported:
             return False
-        return _is_below(self.end.meter_stop, self._shown_wh - _ROUNDING_WH)
+        return self._shown_wh is not None and _is_below(
+            end.meter_stop, self._shown_wh - _ROUNDING_WH
+        )
 
     def _is_beyond_reason(self) -> bool:
         if self.end is None or self.energy_wh is None:

@@ -212,6 +212,11 @@ def test_questions_do_not_depend_on_whether_readings_or_the_stop_came_first() ->
     assert in_time.read([*series[:1], *series[2:]]).reviewed().flags == in_time.flags[:1]
 
 
+def test_late_reading_is_not_above_a_stop_that_told_no_register() -> None:
+    session = a_session().stopped(a_stop(meter_stop=None))
+    assert session.read([(NOON, Decimal(1800))]).reviewed().flags == ("METER_STOP_UNKNOWN",)
+
+
 def test_running_session_lists_what_its_registers_show_so_far() -> None:
     series = [(NOON, Decimal("1000.5")), (NOON, Decimal("1001.5"))]
     running = a_session(meter_start=1_000_000, flags=("START_REPAIRED",)).read(series)
