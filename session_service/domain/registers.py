@@ -252,8 +252,11 @@ def _are_kilowatt_hours(values: Sequence[Decimal], start: Decimal) -> bool:
 
 
 def _is_kilowatt_hours(value: Decimal, start: Decimal) -> bool:
-    """Tell whether a register fits its start in kWh, of which the fraction may be cut off."""
-    return value < start < (value + 1) * _KILO and value * _KILO <= start + _MOST_WH
+    """Tell whether a register fits its start in kWh, of which the fraction may be cut off.
+
+    A low register may as well have begun anew: it is to fit closely.
+    """
+    return value < start < (value + 1) * _KILO and value * _KILO <= start + min(start, _MOST_WH)
 
 
 def _outlet(meter_value: MeterValue, measurand: str, unit: str) -> dict[str, Decimal]:

@@ -52,7 +52,7 @@ READ: dict[str, tuple[int, list[types_pb2.MeterValue], int | None, list[str]]] =
     "kWh": (1_000_000, rising("1000.1", "1000.2"), None, ["METER_UNIT_DOUBTFUL"]),
     "spike": (1000, rising(4_296_944_685_999), None, ["METER_SPIKE"]),
     "too fast": (1000, rising(1100, 9_000_000), 100, ["METER_SPIKE"]),
-    "below its start": (1000, rising(900, 900), 0, ["METER_DIP"]),
+    "below its start": (1000, rising(900, 900), None, ["METER_DIP"]),
     "no number": (1000, rising(1100, "none", 1200), 200, []),
     "total, then phases": (
         0,

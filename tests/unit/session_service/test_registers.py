@@ -67,6 +67,8 @@ def read(values: list[int], start: int = 0) -> RegisterReading:
         (5_000_000, [5_001_000, 0, 2000, 4000, 5500], 5500, 6500, {"METER_RESET"}),
         (5_000_000, [0, 5001, 5500], 5500, 5500, {"METER_RESET"}),
         (1000, [1100, 1200, 0, 100, 200], 200, 400, {"METER_RESET"}),
+        (1000, [100, 200], 200, 100, {"METER_RESET"}),
+        (1000, [900, 900], None, 0, {"METER_DIP"}),
     ],
 )
 def test_registers_are_believed_as_far_as_they_rise(
