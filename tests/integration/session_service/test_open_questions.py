@@ -69,9 +69,12 @@ READ: dict[str, tuple[int, list[types_pb2.MeterValue], int | None, list[str]]] =
     "phases": (0, [samples(60, sample("300", phase=L1), sample("400", phase=L2))], 700, []),
     "begin": (
         1000,
-        [energy(0, "1000", context=BEGIN), samples(60, sample("1"), sample("1200", context=BEGIN))],
-        0,
-        ["METER_DIP"],
+        [
+            energy(0, "1000", context=BEGIN),
+            samples(60, sample("1100", context=BEGIN), sample("1200")),
+        ],
+        200,
+        [],
     ),
     "signed": (
         1000,
