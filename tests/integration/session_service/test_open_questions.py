@@ -51,6 +51,12 @@ READ: dict[str, tuple[int, list[types_pb2.MeterValue], int | None, list[str]]] =
     "dip at the end": (1000, rising(1500, 1600, *[0] * 21), 600, ["METER_DIP"]),
     "kWh": (1_000_000, rising("1000.1", "1000.2"), None, ["METER_UNIT_DOUBTFUL"]),
     "spike": (1000, rising(4_296_944_685_999), None, ["METER_SPIKE"]),
+    "spike that falls": (
+        1000,
+        [*rising(1500, 900_000), samples(130, VOLTAGE), energy(180, "2000"), energy(240, "2500")],
+        1500,
+        ["METER_SPIKE"],
+    ),
     "too fast": (1000, rising(1100, 9_000_000), 100, ["METER_SPIKE"]),
     "below its start": (1000, rising(900, 900), None, ["METER_DIP"]),
     "no number": (1000, rising(1100, "none", 1200), 200, []),
@@ -83,6 +89,12 @@ READ: dict[str, tuple[int, list[types_pb2.MeterValue], int | None, list[str]]] =
         [],
     ),
     "elsewhere": (1000, [samples(60, sample("9000", location=INLET), sample("1200"))], 200, []),
+    "clock never right": (
+        1000,
+        [energy(-86_400, "1300"), energy(-86_340, "1400")],
+        400,
+        [],
+    ),
     "clock set back": (
         1000,
         [*rising(1100, 1200), energy(-86_400, "1300"), energy(-86_340, "1400")],
