@@ -256,7 +256,7 @@ def _is_kilowatt_hours(value: Decimal, start: Decimal) -> bool:
 
     A low register may as well have begun anew: it is to fit closely.
     """
-    return value < start < (value + 1) * _KILO and value * _KILO <= start + min(start, _MOST_WH)
+    return value < start < (value + 1) * _KILO and value * _KILO <= min(2 * start, start + _MOST_WH)
 
 
 def _outlet(meter_value: MeterValue, measurand: str, unit: str) -> dict[str, Decimal]:
