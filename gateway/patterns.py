@@ -1,8 +1,8 @@
-"""Reads MeterValues that differ from earlier ones in their numbers only (docs/adr/0018-patterns.md).
+"""Reads MeterValues that differ from earlier ones in their numbers only (ADR 18).
 
 A charge point sends one text again and again, with another message id, time and values. What all of
 them have in common is a pattern, and the first of them shows what the pattern means: it goes the
-whole way, through JSON, schema and codec. The next ones are a copy of its message with other values.
+whole way, through JSON, schema and codec. The next are a copy of its message with other values.
 """
 
 import re

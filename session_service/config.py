@@ -26,7 +26,10 @@ class Config(ServiceConfig):
         " ended",
     )
     tend_interval_s: float = Field(
-        60, gt=0, description="seconds between looks for sessions whose stop does not come"
+        60,
+        gt=0,
+        description="seconds between looks for sessions whose stop does not come, and for late "
+        "meter values",
     )
     device_address: Addresses = Field(
         description="host:port of device_service, or those of its replicas with commas between them"

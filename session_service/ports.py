@@ -118,6 +118,16 @@ class EndingStore(Protocol):
         """
 
 
+class ReviewStore(Protocol):
+    """Looks at sessions again that have ended."""
+
+    async def review(self, now: datetime, most: int) -> int:
+        """Note what late meter values say of sessions that are due; return how many were due.
+
+        A session is due soon after its end, and then ever more rarely for some weeks.
+        """
+
+
 class QuarantineStore(Protocol):
     """Shows what could not be placed, and keeps what became of it."""
 

@@ -24,12 +24,14 @@ from session_service.store.months import Months, Retention
 from session_service.store.quarantine import PostgresQuarantine
 from session_service.store.records import PostgresRecords
 from session_service.store.retention import QuarantineRetention
+from session_service.store.reviews import PostgresReviews
 from session_service.store.sessions import PostgresSessionStore
 from session_service.use_cases import (
     Endings,
     MeterValues,
     Quarantine,
     RemoteControl,
+    Reviews,
     Sessions,
     Transactions,
     Watch,
@@ -68,6 +70,8 @@ def build(config: Config, tracing: Tracing) -> Service:
     )
     quarantine = Quarantine(PostgresQuarantine(database, events, time_ordered_uuid), clock)
     tending = Periodic("tend_sessions", endings.tend, config.tend_interval_s).started()
+    reviews = Reviews(PostgresReviews(database, events), clock)
+    reviewing = Periodic("review_sessions", reviews.run, config.tend_interval_s).started()
     upkeep = _upkeep(config, database, events, clock)
     meter_values = MeterValues(sessions, PostgresMeterValueStore(database))
     remote = RemoteControl(sessions, CommandClient(device_channel, tracing))
@@ -88,6 +92,7 @@ def build(config: Config, tracing: Tracing) -> Service:
         drain=[events.close, calls.drain],
         close=[
             tending.close,
+            reviewing.close,
             *(work.close for work in upkeep),
             records.close,
             meter_records.close,

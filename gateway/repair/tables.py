@@ -69,8 +69,11 @@ WHOLE_PHASES: Final = frozenset({"", "all", "total", "sum", "none", "3phase", "l
 UNITLESS_MEASURANDS: Final = frozenset({"Frequency", "Power.Factor", "RPM", "SoC"})
 """Measurands that come in one unit only, so an unknown unit says nothing about the scale."""
 
-SAMPLE_MEANING: Final = frozenset({"value", "measurand", "unit", "phase"})
+SAMPLE_MEANING: Final = frozenset({"value", "measurand", "unit", "phase", "location"})
 """Members without which a sample would mean something else than the charge point measured."""
+
+LOCATED: Final = ("Energy.", "Power.")
+"""Kinds of measurands whose location matters: what the grid delivers, no outlet need have got."""
 
 DEFAULTS: Final[Mapping[str, Any]] = {
     "chargePointModel": "",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,8 +65,13 @@ class Receipt:
 
     @property
     def is_meter_repaired(self) -> bool:
-        """Whether a rule may have changed a register."""
-        return not _METER_RULES.isdisjoint(self.repairs)
+        """Whether a rule may have changed a register.
+
+        A text that was read as a number may have stood elsewhere.
+        """
+        if "fractional_register_rounded" in self.repairs:
+            return True
+        return "text_as_number" in self.repairs and not _WHOLE_REGISTER.search(self.raw_frame)
 
     @property
     def is_register_unknown(self) -> bool:
@@ -208,4 +214,4 @@ _CLOCKS_DIFFER_BY = timedelta(minutes=5)
 _TIME_RULES = frozenset({"time_replaced", "time_missing"})
 _EMPTY_LIST_RULES = frozenset({"empty_list_kept", "list_missing"})
 _NO_REGISTER_RULES = frozenset({"register_missing", "register_unreadable"})
-_METER_RULES = frozenset({"fractional_register_rounded", "text_as_number"})
+_WHOLE_REGISTER = re.compile(r'"meterSt(?:art|op)"\s*:\s*-?[0-9]+\s*[,}]')

@@ -41,13 +41,13 @@ class Flag(enum.StrEnum):
     METER_DIP = "METER_DIP"
     """The register fell and came back to where it was."""
     METER_SPIKE = "METER_SPIKE"
-    """The register jumped up and came back to where it was."""
+    """The register jumped up and came back, or jumped farther than any charge point can charge."""
     METER_RESET = "METER_RESET"
     """The register fell and went on rising from the new level."""
     METER_UNIT_DOUBTFUL = "METER_UNIT_DOUBTFUL"
     """The register is plausible only if it is in kWh, and it is said to be in Wh."""
     METER_STOP_BELOW_READING = "METER_STOP_BELOW_READING"
-    """The register of the stop is lower than what meter values had shown before."""
+    """The register of the stop is lower than what meter values show."""
 
 
 ANSWERED_BY_STOP = frozenset(
@@ -60,6 +60,17 @@ ANSWERED_BY_STOP = frozenset(
     }
 )
 """The questions that are settled when the charge point tells the end of this very transaction."""
+
+RAISED_BY_READINGS = frozenset(
+    {
+        Flag.METER_DIP,
+        Flag.METER_SPIKE,
+        Flag.METER_RESET,
+        Flag.METER_UNIT_DOUBTFUL,
+        Flag.METER_STOP_BELOW_READING,
+    }
+)
+"""The questions that follow from the registers that were read, in whatever order they came."""
 
 
 def words(*doubts: tuple[bool, Flag]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ to a value that no meter can have, begins again from zero, or calls kWh Wh.
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import accumulate
 
@@ -21,6 +21,8 @@ from session_service.domain.meter_values import (
 
 MOST_WH = 2**63 - 1
 """The most that is kept of a register; OCPP knows no limit."""
+CLOCK_ERROR = timedelta(hours=1)
+"""What is dated so long before its session has been dated by a wrong clock."""
 POWER = "Power.Active.Import"
 STATE_OF_CHARGE = "SoC"
 
@@ -48,12 +50,10 @@ class Reading:
     Attributes:
         time: By the clock of the charge point.
         register_wh: As if the register had never been reset.
-        doubts: What is odd about the registers that were read.
     """
 
     time: datetime
     register_wh: Decimal
-    doubts: frozenset[Flag] = frozenset()
 
 
 Series = Sequence[tuple[datetime, Decimal]]
@@ -70,9 +70,11 @@ def state_of_charge(meter_value: MeterValue) -> Decimal | None:
 
     0 counts as not told: it is what AC charge points say, which do not know it.
     """
-    measurands, numbers = meter_value.layout.measurands, kept_numbers(meter_value)
-    for measurand, number in zip(measurands, numbers, strict=True):
-        if measurand == STATE_OF_CHARGE and number is not None and 0 < Decimal(number) <= _PERCENT:
+    layout, numbers = meter_value.layout, kept_numbers(meter_value)
+    for measurand, unit, number in zip(layout.measurands, layout.units, numbers, strict=True):
+        if measurand != STATE_OF_CHARGE or unit not in {"Percent", None} or number is None:
+            continue
+        if 0 < Decimal(number) <= _PERCENT:
             return Decimal(number)
     return None
 
@@ -95,34 +97,46 @@ def first_register(series: Series) -> int | None:
     return None
 
 
-def last_reading(series: Series, meter_start: int) -> Reading | None:
-    """Return the last reading of a series; None when it has none that is believed."""
-    read = read_registers(series, meter_start)
-    if read.latest_wh is None:
-        return None
-    return Reading(series[-1][0], meter_start + read.rise_wh, read.doubts)
-
-
-def read_registers(series: Series, meter_start: int | Decimal) -> RegisterReading:
+def read_registers(series: Series, meter_start: int | Decimal, begin: datetime) -> RegisterReading:
     """Judge a series of registers.
 
     Args:
         series: What was read.
         meter_start: The register in Wh with which the session began.
+        begin: When it began.
     """
     start, doubts = Decimal(meter_start), set[Flag]()
-    values = [start]
-    for _, value in series:
-        if _is_overflow(value, start):
-            doubts.add(Flag.METER_SPIKE)
-        elif _is_kilowatt_hours(value, start):
-            doubts.add(Flag.METER_UNIT_DOUBTFUL)
-        else:
-            values.append(value)
-    segments = _segments(_without_dips(values, doubts), doubts)
+    values = [value for time, value in series if _can_be(value, start, time - begin)]
+    if len(values) < len(series):
+        doubts.add(Flag.METER_SPIKE)
+    if _are_kilowatt_hours(values, start):
+        doubts.add(Flag.METER_UNIT_DOUBTFUL)
+        values = []
+    segments = _segments(_without_dips([start, *values], doubts), doubts)
     rise = sum((segment[-1] - segment[0] for segment in segments), Decimal(0))
     is_told = len(segments) > 1 or len(segments[0]) > 1
     return RegisterReading(segments[-1][-1] if is_told else None, rise, frozenset(doubts))
+
+
+def last_reading(series: Series, read: RegisterReading, meter_start: int) -> Reading | None:
+    """Return the last reading of a series that was judged; None when none is believed."""
+    if read.latest_wh is None:
+        return None
+    return Reading(series[-1][0], meter_start + read.rise_wh)
+
+
+def is_beyond_reason(rise_wh: Decimal | int, elapsed: timedelta) -> bool:
+    """Tell whether no charge point can have delivered so much in this time.
+
+    Clocks lie, so what is not much is never too much.
+    """
+    return rise_wh > max(_MOST_WH, _MOST_W * (elapsed / _HOUR))
+
+
+def rises_plainly(lowest: Decimal, highest: Decimal, meter_start: int) -> bool:
+    """Tell whether all registers between two are believed, provided that they never fell."""
+    start = Decimal(meter_start)
+    return start <= lowest and highest - start <= _MOST_WH and not _is_overflow(highest, start)
 
 
 def _without_dips(values: Sequence[Decimal], doubts: set[Flag]) -> list[Decimal]:
@@ -220,8 +234,29 @@ def _is_overflow(value: Decimal, start: Decimal) -> bool:
     return abs(value) > (_32_BITS if abs(start) <= _32_BITS else MOST_WH)
 
 
+def _can_be(value: Decimal, start: Decimal, elapsed: timedelta) -> bool:
+    return not _is_overflow(value, start) and not is_beyond_reason(value - start, elapsed)
+
+
+def _are_kilowatt_hours(values: Sequence[Decimal], start: Decimal) -> bool:
+    """Tell whether a series makes sense only in kWh: all of it, from its first register on.
+
+    What has shown Wh, or has climbed from 0, is no such series: it has been reset. Zeros within it
+    are dips.
+    """
+    return (
+        bool(values)
+        and values[0] != 0
+        and all(value == 0 or _is_kilowatt_hours(value, start) for value in values)
+    )
+
+
 def _is_kilowatt_hours(value: Decimal, start: Decimal) -> bool:
-    return value < start <= value * 1000 <= start + _MOST_WH
+    """Tell whether a register fits its start in kWh, of which the fraction may be cut off.
+
+    A low register may as well have begun anew: it is to fit closely.
+    """
+    return value < start < (value + 1) * _KILO and value * _KILO <= min(2 * start, start + _MOST_WH)
 
 
 def _outlet(meter_value: MeterValue, measurand: str, unit: str) -> dict[str, Decimal]:
@@ -257,5 +292,8 @@ _TOTAL = ""
 _PHASES = frozenset({_TOTAL, "L1", "L2", "L3"})
 _PERCENT = 100
 _32_BITS = Decimal(2**32)
-_MOST_WH = Decimal(1_000_000)
+_KILO = 1000
+_MOST_WH = 1_000_000
+_MOST_W = 4_000_000
+_HOUR = timedelta(hours=1)
 _NOTABLE_WH = Decimal(1000)

@@ -11,14 +11,16 @@ from decimal import ROUND_HALF_UP, Decimal
 from servicekit.errors import ErrorKind, InvalidRequest, PlatformError, Violation
 from session_service.domain.ends import Closing, End, Source
 from session_service.domain.facts import IdTagInfo, Stop
-from session_service.domain.flags import ANSWERED_BY_STOP, Flag, words
+from session_service.domain.flags import ANSWERED_BY_STOP, RAISED_BY_READINGS, Flag, words
 from session_service.domain.meter_values import MeterValue
 from session_service.domain.registers import (
     MOST_WH,
     Reading,
     Series,
     first_register,
+    is_beyond_reason,
     last_reading,
+    read_registers,
     registers,
 )
 
@@ -49,8 +51,10 @@ class Session:
     Attributes:
         start_time: By the clock of the charge point; the time of receipt when it told none.
         meter_start: In Wh; where the start told none, the first that was read. None: none was.
+        flags: What is doubtful about it; what its registers show while it runs is not in it.
         series: The energy registers that were read, as far as they are known.
         latest: What is made of them.
+        doubts: What is odd about them.
     """
 
     id: uuid.UUID
@@ -69,6 +73,7 @@ class Session:
     end: End | None = None
     series: Series = ()
     latest: Reading | None = None
+    doubts: frozenset[Flag] = frozenset()
 
     @property
     def state(self) -> SessionState:
@@ -108,6 +113,11 @@ class Session:
         set: then it lies years back.
         """
         return self.start_time_reported and self.start_receive_time - self.start_time < _LATEST
+
+    @property
+    def open_questions(self) -> tuple[str, ...]:
+        """What is doubtful about the session; while it runs, its registers so far included."""
+        return self.flags if self.end else self._flagged(self.flags)
 
     @property
     def start_source(self) -> Source:
@@ -161,7 +171,6 @@ class Session:
             (stop.receipt.is_meter_repaired, Flag.METER_REPAIRED),
             (stop.meter_stop is None, Flag.METER_STOP_UNKNOWN),
             (_is_below(end.meter_stop, self.meter_start), Flag.METER_STOP_BELOW_START),
-            (self._has_shown_more_than(end), Flag.METER_STOP_BELOW_READING),
         )
         return self._ended(end, doubts)
 
@@ -169,8 +178,11 @@ class Session:
         """Return the session with what is made of the registers that were read in it."""
         begun = self.begun_at(series)
         start = begun.meter_start
-        latest = None if start is None else last_reading(series, start)
-        return dataclasses.replace(begun, series=series, latest=latest)
+        if start is None:
+            return dataclasses.replace(begun, series=series, latest=None, doubts=frozenset())
+        read = read_registers(series, start, self.start_time)
+        latest = last_reading(series, read, start)
+        return dataclasses.replace(begun, series=series, latest=latest, doubts=read.doubts)
 
     def begun_at(self, series: Series) -> "Session":
         """Return the session with the first register of a series, if its start told none."""
@@ -185,6 +197,10 @@ class Session:
     def read_before(self, time: datetime) -> "Session":
         """Return the session with what was read in it before a time only."""
         return self.read([reading for reading in self.series if reading[0] < time])
+
+    def reviewed(self) -> "Session":
+        """Return the session, which has ended, with the questions that all its readings raise."""
+        return dataclasses.replace(self, flags=self._flagged(self.flags))
 
     def superseded(self, following: "Session", now: datetime) -> "Session":
         """Return the session as the next one on its connector leaves it, its stop missing.
@@ -277,10 +293,27 @@ class Session:
         starting = {self.id_tag.lower(), (self.id_tag_info.parent or self.id_tag).lower()}
         return not starting.isdisjoint({stop.id_tag.lower(), (parent or stop.id_tag).lower()})
 
-    def _has_shown_more_than(self, end: End) -> bool:
+    def _flagged(self, flags: Iterable[str]) -> tuple[str, ...]:
+        """Return flags with those that the readings raise as they are known now."""
+        told = (flag for flag in flags if flag not in RAISED_BY_READINGS)
+        doubts = words((self._has_shown_more(), Flag.METER_STOP_BELOW_READING))
+        absurd = words((self._is_beyond_reason(), Flag.METER_SPIKE))
+        read = sorted({*absurd, *(flag.value for flag in self.doubts)})
+        return tuple(dict.fromkeys((*told, *doubts, *read)))
+
+    def _has_shown_more(self) -> bool:
+        """Tell whether more was read than the charge point says that the register came to."""
+        end = self.end
+        if end is None or end.source is not Source.STATION or not end.meter_stop_reported:
+            return False
         return self._shown_wh is not None and _is_below(
             end.meter_stop, self._shown_wh - _ROUNDING_WH
         )
+
+    def _is_beyond_reason(self) -> bool:
+        if self.end is None or self.energy_wh is None:
+            return False
+        return is_beyond_reason(self.energy_wh, self.end.time - self.start_time)
 
     @property
     def _shown_wh(self) -> Decimal | None:
@@ -338,10 +371,8 @@ class Session:
         )
 
     def _ended(self, end: End, doubts: tuple[str, ...]) -> "Session":
-        open_still = tuple(flag for flag in self.flags if flag not in ANSWERED_BY_STOP)
-        read = sorted(flag.value for flag in self.latest.doubts) if self.latest else []
-        every = dict.fromkeys((*open_still, *doubts, *read))
-        return dataclasses.replace(self, end=end, flags=tuple(every))
+        open_still = (flag for flag in self.flags if flag not in ANSWERED_BY_STOP)
+        return dataclasses.replace(self, end=end, flags=(*open_still, *doubts)).reviewed()
 
     def _check(self, end: End) -> None:
         violations = []

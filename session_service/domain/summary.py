@@ -13,6 +13,7 @@ from session_service.domain.registers import (
     registers,
     state_of_charge,
 )
+from session_service.domain.sessions import Session
 
 
 @dataclass(frozen=True)
@@ -34,19 +35,16 @@ class MeterSummary:
     last_sample_time: datetime | None
 
 
-def summary(values: Sequence[MeterValue], meter_start: int | None) -> MeterSummary:
+def summary(values: Sequence[MeterValue], session: Session) -> MeterSummary:
     """Sum up the meter values of a session, which come in the order of time.
 
-    Args:
-        values: The meter values.
-        meter_start: The register in Wh with which the session began; None: it is not known, and the
-            first one that was read counts.
+    Where the start told no register, the first one that was read counts.
     """
     powers = [power for it in values if (power := power_w(it)) is not None]
     states = [state for it in values if (state := state_of_charge(it)) is not None]
     series = registers(values)
-    begin = first_register(series) if meter_start is None else meter_start
-    read = read_registers(series, begin or 0)
+    begin = first_register(series) if session.meter_start is None else session.meter_start
+    read = read_registers(series, begin or 0, session.start_time)
     return MeterSummary(
         meter_value_count=len(values),
         metered_energy_wh=None if read.latest_wh is None else read.rise_wh,

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from session_service.domain.meter_values import MeterValue
-from session_service.domain.registers import registers
+from session_service.domain.registers import CLOCK_ERROR, registers
 from session_service.domain.sessions import Session
 from session_service.store.layouts import kept_layouts
 
@@ -18,17 +18,24 @@ MOST = 10_000
 _FIRST = 20
 """Meter values of one session among which the first register is looked for."""
 
+# What a wrong clock has dated long before its session is put where it was received.
 _OF_SESSIONS = """
-SELECT wanted.session_id, found.sample_time, found.numbers, found.layout_id
-FROM unnest(CAST(:session_ids AS uuid[])) AS wanted (session_id)
+SELECT s.session_id, dated.time, found.numbers, found.layout_id
+FROM sessions AS s
 CROSS JOIN LATERAL (
-    SELECT m.sample_time, m.digest, m.layout_id, CAST(m.numbers AS text[]) AS numbers
+    SELECT m.sample_time, m.receive_time, m.digest, m.layout_id,
+        CAST(m.numbers AS text[]) AS numbers
     FROM meter_values AS m
-    WHERE m.session_id = wanted.session_id
+    WHERE m.session_id = s.session_id
     ORDER BY m.sample_time {direction}, m.digest {direction}
     LIMIT :most
 ) AS found
-ORDER BY found.sample_time, found.digest
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN found.sample_time < s.start_time - CAST(:clock_error AS interval)
+        THEN found.receive_time ELSE found.sample_time END AS time
+) AS dated
+WHERE s.session_id = ANY (CAST(:session_ids AS uuid[]))
+ORDER BY dated.time, found.sample_time, found.digest
 """
 _NEWEST = sa.text(_OF_SESSIONS.format(direction="DESC"))
 _EARLIEST = sa.text(_OF_SESSIONS.format(direction="ASC"))
@@ -39,7 +46,8 @@ async def newest_values(
 ) -> Mapping[uuid.UUID, Sequence[MeterValue]]:
     """Return the newest meter values of each session that has some, in the order of time.
 
-    Their values are in the units that are kept, and empty where there is no number.
+    What a wrong clock has dated long before its session counts at the time of its receipt. Values
+    are in the units that are kept, and empty where there is no number.
     """
     return await _values(connection, _NEWEST, session_ids, most)
 
@@ -56,11 +64,11 @@ async def _values(
 ) -> Mapping[uuid.UUID, Sequence[MeterValue]]:
     if not session_ids:
         return {}
-    values = {"session_ids": list(session_ids), "most": most}
+    values = {"session_ids": list(session_ids), "most": most, "clock_error": CLOCK_ERROR}
     rows = (await connection.execute(query, values)).all()
     layouts = await kept_layouts(connection, {row.layout_id for row in rows})
     found = defaultdict[uuid.UUID, list[MeterValue]](list)
-    for session_id, sample_time, numbers, layout_id in rows:
+    for session_id, time, numbers, layout_id in rows:
         texts = tuple([number or "" for number in numbers])
-        found[session_id].append(MeterValue(sample_time, layouts[layout_id], texts))
+        found[session_id].append(MeterValue(time, layouts[layout_id], texts))
     return found

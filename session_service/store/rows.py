@@ -56,6 +56,7 @@ def end_row(session: Session, receipt: Receipt | None) -> dict[str, object]:
         "stop_source": end.source.value,
         "stop_comment": end.comment or None,
         "closed_by": end.closed_by or None,
+        "review_time": end.receive_time,
         "flags": list(session.flags),
         "meter_start_read": session.meter_start if _has_no_register(session.flags) else None,
     }

@@ -13,12 +13,10 @@ from session_service.domain.registers import registers
 from session_service.domain.sessions import Session, SessionFilter, SessionState
 from session_service.domain.summary import MeterSummary, summary
 from session_service.store.paging import count, position
+from session_service.store.progress import read_sessions
 from session_service.store.readings import MOST, newest_values, with_begin
 from session_service.store.rows import to_session
 from session_service.store.tables import sessions
-
-_RECENT = 20
-"""Meter values that tell how far a running session has come; dips are shorter."""
 
 
 class PostgresSessionStore:
@@ -45,7 +43,7 @@ class PostgresSessionStore:
             (session,) = await with_begin(connection, [to_session(row)])
         if session.follows_readings:
             session = session.read(registers(values)).followed()
-        return session, summary(values, session.meter_start)
+        return session, summary(values, session)
 
     async def list(self, page: PageRequest, wanted: SessionFilter) -> Page[Session]:
         """Return a page of sessions, newest first."""
@@ -66,15 +64,11 @@ class PostgresSessionStore:
 
 
 async def _read(connection: AsyncConnection, query: sa.Select[Any]) -> Sequence[Session]:
-    """Read sessions, and the newest register of those that run or have ended without one."""
+    """Read sessions, and the registers of those that run or have ended without one."""
     rows = (await connection.execute(query)).mappings().all()
-    found = await with_begin(connection, [to_session(row) for row in rows])
-    following = [session.id for session in found if session.follows_readings]
-    values = await newest_values(connection, following, _RECENT)
-    return [
-        session.read(registers(values[session.id])).followed() if session.id in values else session
-        for session in found
-    ]
+    return await read_sessions(
+        connection, await with_begin(connection, [to_session(row) for row in rows])
+    )
 
 
 def _is_by_start(wanted: SessionFilter) -> bool:

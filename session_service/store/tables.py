@@ -42,6 +42,7 @@ sessions = sa.Table(
     sa.Column("stop_source", sa.Text),
     sa.Column("stop_comment", sa.Text),
     sa.Column("closed_by", sa.Text),
+    sa.Column("review_time", _TIME),
     sa.Column("flags", _TEXTS, nullable=False),
     sa.Column("create_time", _TIME, nullable=False),
 )

@@ -23,7 +23,8 @@ def sample_dropped(fault: Fault) -> bool:
     """Drop a sample that cannot be understood.
 
     An unknown measurand is not simply left out: the sample would become an energy register. An
-    unknown unit or phase would change its scale or make a part of it the whole.
+    unknown unit or phase would change its scale or make a part of it the whole, an unknown location
+    would make what the grid delivers the energy of a session.
     """
     return _drop_item(fault, "sampledValue")
 

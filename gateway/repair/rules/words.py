@@ -4,6 +4,7 @@ import re
 
 from gateway.repair.document import Fault
 from gateway.repair.tables import (
+    LOCATED,
     OTHER,
     SAMPLE_MEANING,
     SYNONYMS,
@@ -54,9 +55,10 @@ def enum_unknown_other(fault: Fault) -> bool:
 
 
 def enum_unknown_dropped(fault: Fault) -> bool:
-    """Drop an optional word that is unknown and changes no quantity: a location, a format.
+    """Drop an optional word that is unknown and changes no quantity: a format, say.
 
-    A unit is dropped only where the measurand has just one (`Hertz` in StopTransaction).
+    A unit is dropped only where the measurand has just one (`Hertz` in StopTransaction), and a
+    location not where energy or power would become that of the outlet.
     """
     harmless = fault.name not in SAMPLE_MEANING or _says_nothing(fault)
     return fault.error.is_optional and harmless and fault.drop()
@@ -68,5 +70,7 @@ def plain(word: str) -> str:
 
 
 def _says_nothing(fault: Fault) -> bool:
-    sample = fault.document.get(fault.path[:-1])
-    return fault.name == "unit" and str(sample.get("measurand")) in UNITLESS_MEASURANDS
+    measurand = str(fault.document.get(fault.path[:-1]).get("measurand", "Energy."))
+    if fault.name == "location":
+        return not measurand.startswith(LOCATED)
+    return fault.name == "unit" and measurand in UNITLESS_MEASURANDS

@@ -174,7 +174,7 @@ async def test_operator_gives_a_stop_to_its_session(platform: Platform) -> None:
     assert (await resolve(platform, entry.name, session=session.name)).session == session.name
     session = await platform.session(session.ocpp_transaction_id)
     assert (session.meter_stop_wh, session.energy_wh) == (500, 0)
-    assert list(session.flags) == ["STOP_MATCHED", "METER_STOP_BELOW_START"]
+    assert list(session.flags) == ["STOP_MATCHED", "METER_STOP_BELOW_START", "METER_DIP"]
     assert len(await platform.meter_values(session)) == 1
 
 
@@ -256,7 +256,7 @@ async def test_bad_requests_hear_all_their_violations(platform: Platform) -> Non
 
 async def test_kept_stop_is_read_as_it_was_sent(platform: Platform) -> None:
     sample = types_pb2.MeterValue(
-        timestamp=at(5), sampled_value=[types_pb2.SampledValue(value="7")]
+        timestamp=at(5), sampled_value=[types_pb2.SampledValue(value="1600")]
     )
     request = stop_request(4711, meter_stop=1700, transaction_data=[sample])
     await platform.gateway.exchange(

@@ -24,7 +24,7 @@ POWER = "Power.Active.Import"
 
 def read(values: list[int], start: int = 0) -> RegisterReading:
     series = [(T0 + timedelta(minutes=at), Decimal(value)) for at, value in enumerate(values)]
-    return read_registers(series, start)
+    return read_registers(series, start, T0)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,11 @@ def read(values: list[int], start: int = 0) -> RegisterReading:
         (1000, [1500, 900_000, 900_001, 2000, 2500, 3000], 3000, 2000, {"METER_SPIKE"}),
         (1000, [1500, 4_296_944_685], 1500, 500, {"METER_SPIKE"}),
         (1000, [1500, 900_000, 0, 2000, 2500], 2500, 1500, {"METER_SPIKE", "METER_DIP"}),
+        (1000, [4_296_944_685], None, 0, {"METER_SPIKE"}),
+        # More than a charge point can deliver, though nothing comes back from it.
+        (1000, [1100, 1200, 99_999_999], 1200, 200, {"METER_SPIKE"}),
+        (0, [999_999, 1_000_000], 1_000_000, 1_000_000, set()),
+        (0, [1_000_001], None, 0, {"METER_SPIKE"}),
         # Resets: on from the new level.
         (100_000, [101_000, 102_000, 0, 10, 20], 20, 2020, {"METER_RESET"}),
         (100_000, [101_000, 0, 10, 20, 30, 40, 50], 50, 1050, {"METER_RESET"}),
@@ -55,7 +60,15 @@ def read(values: list[int], start: int = 0) -> RegisterReading:
         (5_000_000, [5_001_000, 3_000_000, 3_002_000], 3_002_000, 3000, {"METER_RESET"}),
         # kWh that are called Wh.
         (1_000_000, [1000, 1001, 1002], None, 0, {"METER_UNIT_DOUBTFUL"}),
-        (1_000_000, [1_001_000, 1002, 1_003_000], 1_003_000, 3000, {"METER_UNIT_DOUBTFUL"}),
+        (1_000_900, [1000, 1001], None, 0, {"METER_UNIT_DOUBTFUL"}),
+        (1_000_000, [1000, 0, 1002], None, 0, {"METER_UNIT_DOUBTFUL"}),
+        # Not so once Wh were shown, or when they climb from 0.
+        (1_000_000, [1_001_000, 1002, 1_003_000], 1_003_000, 3000, {"METER_DIP"}),
+        (5_000_000, [5_001_000, 0, 2000, 4000, 5500], 5500, 6500, {"METER_RESET"}),
+        (5_000_000, [0, 5001, 5500], 5500, 5500, {"METER_RESET"}),
+        (1000, [1100, 1200, 0, 100, 200], 200, 400, {"METER_RESET"}),
+        (1000, [100, 200], 200, 100, {"METER_RESET"}),
+        (1000, [900, 900], None, 0, {"METER_DIP"}),
     ],
 )
 def test_registers_are_believed_as_far_as_they_rise(
@@ -138,6 +151,20 @@ def test_energy_register_of_a_meter_value(samples: list[dict[str, str]], found: 
     assert told == ([Decimal(found)] if found else [])
 
 
+def test_much_energy_is_believed_as_far_as_there_was_time_for_it() -> None:
+    week = timedelta(days=7)
+    series = [(T0 + week, Decimal(3_000_000)), (T0 + week, Decimal(900_000_000))]
+    assert read_registers(series, 0, T0) == RegisterReading(
+        Decimal(3_000_000), Decimal(3_000_000), frozenset({Flag.METER_SPIKE})
+    )
+
+
+def test_registers_are_judged_whatever_clocks_say() -> None:
+    begin, end = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    for first, last in ((begin, end), (end, begin)):
+        assert read_registers([(last, Decimal(1))], 0, first).rise_wh == 1
+
+
 def test_power_is_the_total_or_the_sum_of_phases_in_watts() -> None:
     kilowatts = {"measurand": POWER, "unit": "kW"}
     phases = [{**kilowatts, "value": "3.7", "phase": phase} for phase in ("L1", "L2", "L3")]
@@ -147,8 +174,18 @@ def test_power_is_the_total_or_the_sum_of_phases_in_watts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "found"), [("80.5", "80.5"), ("0", None), ("101", None), ("-1", None), ("full", None)]
+    ("value", "unit", "found"),
+    [
+        ("80.5", "Percent", "80.5"),
+        ("0", "Percent", None),
+        ("101", "Percent", None),
+        ("-1", "Percent", None),
+        ("full", "Percent", None),
+        ("80", "kW", None),
+    ],
 )
-def test_state_of_charge_is_a_percentage_and_zero_is_unknown(value: str, found: str | None) -> None:
-    sample = {"value": value, "measurand": "SoC", "unit": "Percent", "location": "EV"}
+def test_state_of_charge_is_a_percentage_and_zero_is_unknown(
+    value: str, unit: str, found: str | None
+) -> None:
+    sample = {"value": value, "measurand": "SoC", "unit": unit, "location": "EV"}
     assert state_of_charge(meter_value(sample)) == (Decimal(found) if found else None)

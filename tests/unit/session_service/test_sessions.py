@@ -215,6 +215,51 @@ def test_stop_tells_what_is_odd_about_the_registers_that_were_read() -> None:
     assert a_session().read(series[:1]).stopped(a_stop(meter_stop=1199)).flags == ()
 
 
+def test_questions_do_not_depend_on_whether_readings_or_the_stop_came_first() -> None:
+    series = [(NOON + timedelta(minutes=at), Decimal(wh)) for at, wh in enumerate((1800, 0, 1850))]
+    in_time = a_session().read(series).stopped(a_stop())
+    assert in_time.flags == ("METER_STOP_BELOW_READING", "METER_DIP")
+    assert a_session().stopped(a_stop()).read(series).reviewed().flags == in_time.flags
+    assert in_time.read([*series[:1], *series[2:]]).reviewed().flags == in_time.flags[:1]
+
+
+def test_late_reading_is_not_above_a_stop_that_told_no_register() -> None:
+    session = a_session().stopped(a_stop(meter_stop=None))
+    assert session.read([(NOON, Decimal(1800))]).reviewed().flags == ("METER_STOP_UNKNOWN",)
+
+
+def test_running_session_lists_what_its_registers_show_so_far() -> None:
+    series = [(NOON, Decimal("1000.5")), (NOON, Decimal("1001.5"))]
+    running = a_session(meter_start=1_000_000, flags=("START_REPAIRED",)).read(series)
+    assert running.open_questions == ("START_REPAIRED", "METER_UNIT_DOUBTFUL")
+    assert running.flags == ("START_REPAIRED",)
+    assert running.stopped(a_stop(meter_stop=1_002_000)).open_questions == running.open_questions
+
+
+@pytest.mark.parametrize(
+    ("register", "is_doubtful"), [(1_001_000, False), (1_001_001, True), (2**63 - 1, True)]
+)
+def test_stop_beyond_what_can_be_charged_in_the_time_is_doubtful(
+    register: int, is_doubtful: bool
+) -> None:
+    stop = a_stop(time=NOON + timedelta(seconds=2), meter_stop=register)
+    assert (a_session().stopped(stop).flags == ("METER_SPIKE",)) is is_doubtful
+
+
+@pytest.mark.parametrize(
+    ("raw_frame", "is_repaired"),
+    [
+        ('[2,"1","StopTransaction",{"transactionId":"7","meterStop": 1500}]', False),
+        ('[2,"1","StopTransaction",{"transactionId":7,"meterStop":"1500"}]', True),
+        ("cut off", True),
+    ],
+)
+def test_text_that_was_read_as_a_number_is_a_doubt_only_in_the_place_of_a_register(
+    raw_frame: str, is_repaired: bool
+) -> None:
+    assert Receipt(NOON, ("text_as_number",), raw_frame).is_meter_repaired is is_repaired
+
+
 def test_energy_of_a_running_session_bridges_the_reset_of_its_register() -> None:
     series = [
         (NOON + timedelta(minutes=at), Decimal(wh))

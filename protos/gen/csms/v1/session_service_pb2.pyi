@@ -131,8 +131,9 @@ class Session(_message.Message):
     meter_stop_wh: _builtins.int
     """Holds the energy register at the stop, in Wh; absent while it runs."""
     energy_wh: _builtins.int
-    """Holds the energy of the session in Wh, from the registers; never negative. While it runs, from the
-    newest meter value; absent when there is none, or no register of the start is known.
+    """Holds the energy of the session in Wh, from the registers; never negative. While it runs, from its
+    meter values; absent when none is believed, or no register of the start is known. A list leaves it
+    out where there is too much to look at (docs/sessions.md).
     """
     stop_reason: _builtins.str
     """Holds the reason of the stop in OCPP's word, such as `EVDisconnected`, as it was sent. Absent when

@@ -33,7 +33,11 @@ from tests.unit.gateway.repair.repairing import (
             {"value": "1", "context": "Other"},
             "enum_unknown_other",
         ),
-        ({"value": "1", "location": "Roof"}, {"value": "1"}, "enum_unknown_dropped"),
+        (
+            {"value": "1", "measurand": "Temperature", "location": "Roof"},
+            {"value": "1", "measurand": "Temperature"},
+            "enum_unknown_dropped",
+        ),
         (
             {"value": "1", "measurand": "RPM", "unit": "rpm"},
             {"value": "1", "measurand": "RPM"},
@@ -54,6 +58,9 @@ def test_a_sample_is_repaired(sent: dict[str, Any], read: dict[str, Any], rule: 
         {"value": "1", "unit": "MWh"},
         {"value": "1", "measurand": "Current.Import", "unit": "mA"},
         {"value": "1", "phase": "L4"},
+        {"value": "1", "location": "Grid"},
+        {"value": "1", "location": 5},
+        {"value": "1", "measurand": "Power.Active.Import", "location": "Grid"},
         {"value": {"a": 1}},
         {"value": "1", "measurand": ["Voltage", "Current"]},
         "230.1",
