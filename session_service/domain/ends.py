@@ -5,7 +5,14 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
+from servicekit.errors import ErrorKind, PlatformError
 from session_service.domain.facts import IdTagInfo, Stop
+
+
+class SessionAlreadyEnded(PlatformError):
+    """The charge point has told how the session ended."""
+
+    kind, reason = ErrorKind.FAILED_PRECONDITION, "SESSION_ALREADY_ENDED"
 
 
 class Source(enum.StrEnum):

@@ -139,6 +139,17 @@ def rises_plainly(lowest: Decimal, highest: Decimal, meter_start: int) -> bool:
     return start <= lowest and highest - start <= _MOST_WH and not _is_overflow(highest, start)
 
 
+def highest(*registers_wh: Decimal | int | None) -> int | None:
+    """Return the highest register in whole Wh of those that are known."""
+    known = [Decimal(register) for register in registers_wh if register is not None]
+    return min(MOST_WH, int(max(known).to_integral_value(ROUND_HALF_UP))) if known else None
+
+
+def is_below(register_wh: int | None, other_wh: Decimal | int | None) -> bool:
+    """Tell whether one register is lower than another, as far as both are known."""
+    return register_wh is not None and other_wh is not None and register_wh < other_wh
+
+
 def _without_dips(values: Sequence[Decimal], doubts: set[Flag]) -> list[Decimal]:
     """Leave out what fell and came back in one step, however long it stayed away."""
     kept: list[Decimal] = []

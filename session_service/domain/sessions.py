@@ -6,18 +6,19 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from servicekit.errors import ErrorKind, InvalidRequest, PlatformError, Violation
-from session_service.domain.ends import Closing, End, Source
+from session_service.domain.ends import Closing, End, SessionAlreadyEnded, Source
 from session_service.domain.facts import IdTagInfo, Stop
 from session_service.domain.flags import ANSWERED_BY_STOP, RAISED_BY_READINGS, Flag, words
 from session_service.domain.meter_values import MeterValue
 from session_service.domain.registers import (
-    MOST_WH,
     Reading,
     Series,
     first_register,
+    highest,
+    is_below,
     is_beyond_reason,
     last_reading,
     read_registers,
@@ -29,12 +30,6 @@ class SessionNotFound(PlatformError):
     """No session has this name."""
 
     kind, reason = ErrorKind.NOT_FOUND, "SESSION_NOT_FOUND"
-
-
-class SessionAlreadyEnded(PlatformError):
-    """The charge point has told how the session ended."""
-
-    kind, reason = ErrorKind.FAILED_PRECONDITION, "SESSION_ALREADY_ENDED"
 
 
 class SessionState(enum.Enum):
@@ -127,7 +122,7 @@ class Session:
     @property
     def energy_wh(self) -> int | None:
         """The energy in Wh, from the registers; never negative; None when nothing is known."""
-        register = _highest(self._shown_wh) if self.end is None else self.end.meter_stop
+        register = highest(self._shown_wh) if self.end is None else self.end.meter_stop
         if self.meter_start is None or register is None:
             return None
         return max(0, register - self.meter_start)
@@ -170,7 +165,7 @@ class Session:
             (self._is_corrected_by(end), Flag.END_CORRECTED),
             (stop.receipt.is_meter_repaired, Flag.METER_REPAIRED),
             (stop.meter_stop is None, Flag.METER_STOP_UNKNOWN),
-            (_is_below(end.meter_stop, self.meter_start), Flag.METER_STOP_BELOW_START),
+            (is_below(end.meter_stop, self.meter_start), Flag.METER_STOP_BELOW_START),
         )
         return self._ended(end, doubts)
 
@@ -214,7 +209,7 @@ class Session:
             return self.read(own).superseded(following, now)
         time, register = begin, following.meter_start
         if self.latest is not None:
-            time, register = self.latest.time, _highest(self.latest.register_wh)
+            time, register = self.latest.time, highest(self.latest.register_wh)
         return self._inferred(time, register, Flag.STOP_MISSING_NEXT_START, now)
 
     def given_up(self, why: Flag, now: datetime) -> "Session":
@@ -233,7 +228,7 @@ class Session:
         if next_begin is None and self.is_followed:
             return self
         latest = self.latest if next_begin is None else self.read_before(next_begin).latest
-        return dataclasses.replace(self, end=self._end_at(latest))
+        return dataclasses.replace(self, end=self._end_moved_to(latest))
 
     def closed(self, closing: Closing, now: datetime) -> "Session":
         """Return the session as an operator closes it; a repeat changes nothing.
@@ -306,7 +301,7 @@ class Session:
         end = self.end
         if end is None or end.source is not Source.STATION or not end.meter_stop_reported:
             return False
-        return self._shown_wh is not None and _is_below(
+        return self._shown_wh is not None and is_below(
             end.meter_stop, self._shown_wh - _ROUNDING_WH
         )
 
@@ -322,7 +317,7 @@ class Session:
     @property
     def _last_read(self) -> int | None:
         """The register in whole Wh that was read last, else that of the start."""
-        return _highest(self.meter_start, self._shown_wh)
+        return highest(self.meter_start, self._shown_wh)
 
     def _last_register(self) -> int | None:
         """Return the register in Wh with which the session ends if its stop tells none.
@@ -345,13 +340,13 @@ class Session:
         last_time = now if self.latest is None else self.latest.time
         return self._end_at(last_time, self._last_read, now)
 
-    def _end_at(self, latest: Reading | None) -> End | None:
+    def _end_moved_to(self, latest: Reading | None) -> End | None:
         """Return the end moved to a reading, as far as it was not told."""
         if self.end is None or latest is None:
             return self.end
-        register = _highest(self.meter_start, latest.register_wh)
+        register = highest(self.meter_start, latest.register_wh)
         if not self.end.meter_stop_reported:
-            return dataclasses.replace(self.end, meter_stop=_highest(register, self.end.meter_stop))
+            return dataclasses.replace(self.end, meter_stop=highest(register, self.end.meter_stop))
         if self.is_inferred and latest.time > self.end.time:
             return dataclasses.replace(self.end, time=latest.time, meter_stop=register)
         return self.end
@@ -366,7 +361,7 @@ class Session:
             time=max(time, self.start_time),
             time_reported=False,
             receive_time=now,
-            meter_stop=_highest(self.meter_start, register),
+            meter_stop=highest(self.meter_start, register),
             source=Source.INFERRED,
         )
 
@@ -380,7 +375,7 @@ class Session:
             violations.append(Violation("stop_time", "must not be before the start of the session"))
         if end.time_reported and end.time > end.receive_time:
             violations.append(Violation("stop_time", "must not be in the future"))
-        if _is_below(end.meter_stop, self.meter_start):
+        if is_below(end.meter_stop, self.meter_start):
             violations.append(Violation("meter_stop_wh", f"must be {self.meter_start} or more"))
         if violations:
             raise InvalidRequest(violations)
@@ -395,16 +390,6 @@ class SessionFilter:
     state: SessionState | None = None
     start_time_from: datetime | None = None
     start_time_until: datetime | None = None
-
-
-def _highest(*registers_wh: Decimal | int | None) -> int | None:
-    """Return the highest register in whole Wh of those that are known."""
-    known = [Decimal(register) for register in registers_wh if register is not None]
-    return min(MOST_WH, int(max(known).to_integral_value(ROUND_HALF_UP))) if known else None
-
-
-def _is_below(register_wh: int | None, other_wh: Decimal | int | None) -> bool:
-    return register_wh is not None and other_wh is not None and register_wh < other_wh
 
 
 _LATEST = timedelta(days=30)

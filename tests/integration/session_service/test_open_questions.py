@@ -9,7 +9,7 @@ from csms.v1 import session_service_pb2 as pb
 from session_service.store import progress
 from tests.integration.session_service.conftest import Platform, at, energy, session_gateway
 from tests.integration.session_service.test_watch_sessions import CHANGED, watching
-from tests.support.rest import eventually
+from tests.support.waiting import eventually
 
 VOLTAGE = types_pb2.SampledValue(value="230", measurand=types_pb2.MEASURAND_VOLTAGE)
 BEGIN = types_pb2.READING_CONTEXT_TRANSACTION_BEGIN

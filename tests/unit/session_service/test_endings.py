@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from servicekit.errors import InvalidRequest
-from session_service.domain.ends import Closing, Source
+from session_service.domain.ends import Closing, SessionAlreadyEnded, Source
 from session_service.domain.flags import Flag
 from session_service.domain.registers import Reading
-from session_service.domain.sessions import Session, SessionAlreadyEnded, SessionState
+from session_service.domain.sessions import Session, SessionState
 from tests.unit.session_service.test_sessions import NOON, a_session, a_stop
 
 LATER = NOON + timedelta(hours=3)
+MINUTE = timedelta(minutes=1)
 READ = Reading(NOON + timedelta(minutes=40), Decimal("3200.4"))
 
 
@@ -190,7 +191,7 @@ def test_end_is_corrected_by_another_time_or_register_only() -> None:
     closed = a_session(latest=READ).closed(Closing(None, None, "", ""), LATER)
     for session in (inferred, closed):
         assert session.stopped(stop).flags == ()
-        for other in ({"time": LATER}, {"meter_stop": 3201}):
+        for other in ({"time": READ.time + MINUTE}, {"meter_stop": 3201}):
             corrected = session.stopped(dataclasses.replace(stop, **other))
             assert corrected.flags == ("END_CORRECTED",)
 
