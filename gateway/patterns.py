@@ -129,5 +129,6 @@ def _split(text: str) -> tuple[Pattern, str, Reading] | None:
         moment = decode_time(time or late_time)
     except ValueError:  # the 30th of February
         return None
-    reading = Reading(int(connector), transaction and int(transaction), moment, values)
+    number = None if transaction is None else int(transaction)
+    reading = Reading(int(connector), number, moment, values)
     return (transaction is None, *texts), message_id, reading

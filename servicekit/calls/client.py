@@ -226,4 +226,4 @@ def _varint(number: int) -> bytes:
         digits.append(number & 0x7F | 0x80)
         number >>= 7
     digits.append(number)
-    return digits
+    return bytes(digits)
