@@ -7,7 +7,8 @@ an index however far down the list it is, and a token is refused when the filter
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -20,6 +21,11 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
 MOST_COUNTED = 10_000
 """Where counting ends in lists that grow without end (AIP-158 allows an estimate)."""
+MOST_WEIGHT = 7 * 1024 * 1024
+"""Bytes of JSON on a page of several rows: Envoy holds pages in memory, up to 8 MiB each."""
+
+_LONGEST_ESCAPE = 6
+_AROUND = 1024
 
 Row = TypeVar("Row")
 
@@ -51,12 +57,41 @@ class PageRequest:
     filters: str
 
     def page(
-        self, rows: Sequence[Row], total_size: int, key: Callable[[Row], tuple[str, ...]]
+        self,
+        rows: Sequence[Row],
+        total_size: int,
+        key: Callable[[Row], tuple[str, ...]],
+        weigh: Callable[[Row], int] | None = None,
     ) -> Page[Row]:
-        """Return the page made of rows that were read with a limit of `size + 1`."""
+        """Return the page made of rows that were read with a limit of `size + 1`.
+
+        Args:
+            rows: The rows, in the order of the list.
+            total_size: How many there are on all pages.
+            key: Returns the sort key of a row.
+            weigh: Tells how many bytes of JSON a row makes at most, where it holds what charge
+                points have sent: a page that would be too heavy ends sooner (AIP-158 allows it).
+        """
         shown = rows[: self.size]
-        token = _encode(self.filters, key(shown[-1])) if len(rows) > self.size else ""
+        if weigh is not None:
+            shown = shown[: _fitting(map(weigh, shown))]
+        token = _encode(self.filters, key(shown[-1])) if len(rows) > len(shown) else ""
         return Page(shown, token, total_size)
+
+
+def weight(*texts: str | bytes) -> int:
+    """Return how many bytes of JSON texts take at most, and what stands around them.
+
+    A character that JSON escapes takes six bytes.
+    """
+    sizes = (len(text.encode() if isinstance(text, str) else text) for text in texts)
+    return _AROUND + _LONGEST_ESCAPE * sum(sizes)
+
+
+def _fitting(weights: Iterable[int]) -> int:
+    """Return how many rows a page holds: one at the least."""
+    totals = itertools.accumulate(weights)
+    return max(1, sum(1 for _ in itertools.takewhile(lambda total: total <= MOST_WEIGHT, totals)))
 
 
 def page_size(value: int) -> int:

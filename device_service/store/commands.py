@@ -26,7 +26,7 @@ from device_service.store.tables import (
     gateway_instances,
 )
 from servicekit.database import Database
-from servicekit.pagination import Page, PageRequest, time_key
+from servicekit.pagination import Page, PageRequest, time_key, weight
 
 _PLAIN = (
     *("command_id", "charge_point_id", "action", "request", "requester", "create_time"),
@@ -103,7 +103,7 @@ class PostgresCommandStore:
             await require_charge_point(connection, key)
             total = await connection.scalar(count)
             rows = (await connection.execute(query)).mappings().all()
-        return page.page([_to_command(row) for row in rows], total or 0, _sort_key)
+        return page.page([_to_command(row) for row in rows], total or 0, _sort_key, _weigh)
 
     async def claim_next(
         self, key: str, connection_id: str, instance_id: str, now: datetime
@@ -339,6 +339,11 @@ def _behind(page: PageRequest) -> sa.ColumnElement[bool]:
         sa.literal(time_key(created), sa.TIMESTAMP(timezone=True)),
         sa.literal(uuid_key(command_id), sa.Uuid),
     )
+
+
+def _weigh(command: Command) -> int:
+    refusal = command.call_error.details if command.call_error else ""
+    return weight(command.request, command.response, command.error, refusal)
 
 
 def _sort_key(command: Command) -> tuple[str, str]:

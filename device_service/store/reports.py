@@ -23,7 +23,7 @@ from device_service.store.tables import (
 )
 from servicekit.database import Database
 from servicekit.errors import InvalidPageToken
-from servicekit.pagination import Page, PageRequest, time_key
+from servicekit.pagination import Page, PageRequest, time_key, weight
 
 _TIME = sa.TIMESTAMP(timezone=True)
 
@@ -67,7 +67,7 @@ class PostgresReportStore:
         async with self._database.transaction() as connection:
             await require_charge_point(connection, key)
             rows, total = await _read(connection, wanted, query, page)
-        return page.page([_to_notice(row) for row in rows], total, _notice_key)
+        return page.page([_to_notice(row) for row in rows], total, _notice_key, _weigh)
 
     async def list_refused_handshakes(self, page: PageRequest) -> Page[RefusedHandshake]:
         """Return a page of refused handshakes, newest first."""
@@ -148,6 +148,10 @@ def uuid_key(value: str) -> UUID:
 
 def _connector_key(connector: Connector) -> tuple[str, str]:
     return connector.charge_point_id, str(connector.connector_id)
+
+
+def _weigh(notice: Notice) -> int:
+    return weight(notice.payload, notice.raw_frame)
 
 
 def _notice_key(notice: Notice) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from servicekit.database import Database
-from servicekit.pagination import Page, PageRequest
+from servicekit.pagination import Page, PageRequest, weight
 from session_service.domain.meter_values import (
     Attribution,
     MeterValue,
@@ -20,6 +20,8 @@ from session_service.store.layouts import to_layout
 from session_service.store.paging import position
 from session_service.store.tables import layouts, meter_values
 
+_SAMPLE_WEIGHT = 500
+"""Bytes of JSON around the value of a sample, its longest words included."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,7 +41,7 @@ class PostgresMeterValueStore:
         )
         async with self._database.statements() as connection:
             rows = (await connection.execute(query)).mappings().all()
-        return page.page([_to_meter_value(row) for row in rows], 0, _key)
+        return page.page([_to_meter_value(row) for row in rows], 0, _key, _weigh)
 
 
 def _page(page: PageRequest, wanted: MeterValueFilter) -> sa.Select[Any]:
@@ -98,6 +100,11 @@ def _parent(wanted: MeterValueFilter) -> list[sa.ColumnElement[bool]]:
 
 def _key(stored: StoredMeterValue) -> tuple[str, str]:
     return stored.meter_value.sample_time.isoformat(), stored.digest
+
+
+def _weigh(stored: StoredMeterValue) -> int:
+    values = stored.meter_value.values
+    return weight(stored.raw_frame, *values) + _SAMPLE_WEIGHT * len(values)
 
 
 def _to_meter_value(row: Mapping[Any, Any]) -> StoredMeterValue:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from servicekit.database import Database
 from servicekit.errors import InvalidRequest, Violation
 from servicekit.ids import IdSource
-from servicekit.pagination import Page, PageRequest
+from servicekit.pagination import Page, PageRequest, weight
 from session_service.domain.facts import Stop
 from session_service.domain.quarantine import (
     QuarantineEntry,
@@ -54,7 +54,7 @@ class PostgresQuarantine:
         async with self._database.statements() as connection:
             total = await connection.scalar(count(quarantine, conditions))
             rows = (await connection.execute(query)).mappings().all()
-        return page.page([to_entry(row) for row in rows], total or 0, _entry_key)
+        return page.page([to_entry(row) for row in rows], total or 0, _entry_key, _weigh)
 
     async def resolve(self, entry_id: uuid.UUID, resolution: Resolution) -> QuarantineEntry:
         """Resolve an entry; the stop that it holds ends the session that is named."""
@@ -110,6 +110,10 @@ def _conditions(wanted: QuarantineFilter) -> Sequence[sa.ColumnElement[bool]]:
         is_open = quarantine.c.resolve_time.is_(None)
         conditions.append(is_open if wanted.state is QuarantineState.OPEN else ~is_open)
     return conditions
+
+
+def _weigh(entry: QuarantineEntry) -> int:
+    return weight(entry.raw_text, entry.detail)
 
 
 def _entry_key(entry: QuarantineEntry) -> tuple[str, str]:

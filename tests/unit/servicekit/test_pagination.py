@@ -1,12 +1,13 @@
 """Page sizes and page tokens."""
 
 import base64
+import json
 
 import orjson
 import pytest
 
 from servicekit.errors import InvalidPageToken
-from servicekit.pagination import page_request, page_size
+from servicekit.pagination import MOST_WEIGHT, page_request, page_size, weight
 
 
 def token_after(key: tuple[str, ...], *filters: object) -> str:
@@ -43,6 +44,24 @@ def test_page_holds_back_the_row_that_proves_another_page() -> None:
     page = page_request(2, "").page(["a", "b", "c"], 9, lambda row: (row, row))
     assert page.rows == ["a", "b"]
     assert page_request(2, page.next_page_token).after == ("b", "b")
+
+
+def test_page_ends_before_it_is_too_heavy_and_the_next_goes_on() -> None:
+    rows, weights = "abcd", {"a": MOST_WEIGHT - 1, "b": 1, "c": 1, "d": 1}
+    page = page_request(4, "").page(rows, 4, lambda row: (row, row), weights.__getitem__)
+    assert page.rows == "ab"
+    assert page_request(4, page.next_page_token).after == ("b", "b")
+
+
+def test_page_holds_a_row_however_heavy_it_is() -> None:
+    page = page_request(4, "").page("ab", 2, lambda row: (row, row), lambda _: 2 * MOST_WEIGHT)
+    assert page.rows == "a"
+    assert page.next_page_token
+
+
+@pytest.mark.parametrize("text", ["", "plain", "\0" * 999, '"' * 999, "<" * 999, "é🔌" * 99])
+def test_weight_is_not_less_than_what_json_takes(text: str) -> None:
+    assert weight(text, b"") >= len(json.dumps({"text": text}))
 
 
 @pytest.mark.parametrize(
