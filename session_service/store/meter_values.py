@@ -41,8 +41,9 @@ _COPY = "COPY incoming_meter_values FROM STDIN"
 # What belongs to whom is told in docs/sessions.md. Mostly the named session runs, and one probe of
 # an index is all; the limits keep the planner from reading all sessions instead. Of values that are
 # alike in one batch the first with a session is kept.
-_PREPARE = """
-PREPARE keep_meter_values AS
+_DEFINE = """
+CREATE FUNCTION pg_temp.keep_meter_values() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
 INSERT INTO meter_values (
     sample_time, receive_time, digest, layout_id, session_id, reported_transaction_id,
     connector_id, charge_point_id, attribution, numbers, raw_values, repairs, raw_frame
@@ -112,16 +113,12 @@ ORDER BY i.charge_point_id, i.connector_id, i.sample_time, i.digest, session_id,
 ON CONFLICT (charge_point_id, connector_id, sample_time, digest) DO UPDATE
 SET session_id = excluded.session_id, attribution = excluded.attribution,
     reported_transaction_id = excluded.reported_transaction_id
-WHERE meter_values.session_id IS NULL AND excluded.session_id IS NOT NULL
+WHERE meter_values.session_id IS NULL AND excluded.session_id IS NOT NULL;
+END
+$$
 """
-_KEEP = "EXECUTE keep_meter_values"
-_IS_PREPARED = sa.text(
-    """
-SELECT
-    to_regclass('pg_temp.incoming_meter_values') IS NOT NULL,
-    EXISTS (SELECT FROM pg_prepared_statements WHERE name = 'keep_meter_values')
-"""
-)
+_KEEP = "SELECT pg_temp.keep_meter_values()"
+_IS_PREPARED = sa.text("SELECT to_regclass('pg_temp.incoming_meter_values') IS NOT NULL")
 _PREPARED = "session_service.keep_meter_values"
 _NULL = "\\N"
 _NO_EVIDENCE = f"{_NULL}\t{_NULL}"
@@ -189,18 +186,17 @@ async def store_meter_values(connection: AsyncConnection, rows: Iterable[str]) -
 async def _prepare(connection: AsyncConnection) -> None:
     """Make what a connection needs to keep meter values, once in its life.
 
-    Not when it opens: others than writers would wait then while a month is made. A table that was
-    made in a transaction may go with it, so it counts from when it is found.
+    Not when it opens: others than writers would wait then while a month is made. What was made in
+    a transaction may go with it, so it counts from when it is found. It is a function and no
+    prepared statement because the driver lets those go with each transaction that is rolled back.
     """
     raw = await connection.get_raw_connection()
     if raw.info.get(_PREPARED):
         return
-    has_table, has_statement = (await connection.execute(_IS_PREPARED)).one()
-    if not has_table:
+    raw.info[_PREPARED] = await connection.scalar(_IS_PREPARED)
+    if not raw.info[_PREPARED]:
         await connection.exec_driver_sql(_CREATE)
-    if not has_statement:
-        await connection.exec_driver_sql(_PREPARE)
-    raw.info[_PREPARED] = has_table and has_statement
+        await connection.exec_driver_sql(_DEFINE)
 
 
 def _rows(
