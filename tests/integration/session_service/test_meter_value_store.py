@@ -23,7 +23,7 @@ LAYOUT = sample_layout(
 )
 
 OFTEN = 10
-"""The driver prepares what is executed so often."""
+"""The driver prepares what is executed so often, and from then on it also cleans up."""
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ async def test_meter_values_are_kept_after_it(
     database: Database, happens: Callable[[Database], Awaitable[None]]
 ) -> None:
     store = PostgresMeterValues(database, Layouts(database))
-    for number in range(5):
+    for number in range(OFTEN):
         assert await store.report([report(number)]) == [None]
-        for _ in range(OFTEN):
-            await database.check()
-        await happens(database)
+        await database.check()
+    await happens(database)
+    assert await store.report([report(OFTEN)]) == [None]
     async with database.statements() as connection:
-        assert await connection.scalar(sa.text("SELECT count(*) FROM meter_values")) == 5
+        assert await connection.scalar(sa.text("SELECT count(*) FROM meter_values")) == OFTEN + 1
