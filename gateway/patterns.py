@@ -14,6 +14,8 @@ from ocpp16.codec import decode_time
 
 _MAX_PATTERNS: Final = 1024
 """A fleet has some dozens: one for each order of members that a firmware sends."""
+_MAX_CHARACTERS: Final = 8192
+"""What is remembered of a text stays small, whatever a charge point sends."""
 
 # What changes from message to message. Each takes less than JSON, the schema and the codec would
 # take, so that whatever may stand there is valid: anything else is read the whole way.
@@ -93,7 +95,7 @@ class Patterns:
 
     def learn(self, text: str, request: ChargePointCall) -> None:
         """Remember the pattern of a valid text, if it has one, with what it was read as."""
-        split = _split(text) if _is_plain(text) else None
+        split = _split(text) if len(text) <= _MAX_CHARACTERS and _is_plain(text) else None
         if split is None:
             return
         pattern, _, reading = split

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from csms.ocpp.v16.charge_point_call_pb2 import ChargePointCall
 from gateway.ocppj.frames import Call, parse
-from gateway.patterns import _MAX_PATTERNS, Patterns, Recalled
+from gateway.patterns import _MAX_CHARACTERS, _MAX_PATTERNS, Patterns, Recalled
 from gateway.repair import Repairer
 from ocpp16.codec import Codec, CodecError
 from ocpp16.schemas import Schemas
@@ -154,6 +154,16 @@ def test_whatever_is_not_like_it_is_read_the_whole_way(text: str) -> None:
 def test_a_text_that_says_something_twice_is_no_pattern(text: str) -> None:
     assert read_whole(text) is not None
     assert taught(text).recall(text) is None
+
+
+def test_a_text_that_is_too_long_is_no_pattern() -> None:
+    text = text_of("1", payload(*["1"] * 100))
+    spaces = " " * (_MAX_CHARACTERS - len(text))
+    longest = text.replace('"unit":"V"', f'"unit":"V"{spaces}', 1)
+    assert taught(longest).recall(longest) is not None
+    longer = longest.replace(spaces, f"{spaces} ", 1)
+    assert read_whole(longer) is not None
+    assert taught(longer).recall(longer) is None
 
 
 def test_patterns_are_forgotten_when_there_are_too_many() -> None:
