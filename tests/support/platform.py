@@ -4,17 +4,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from deploy import ports
 from deploy.embedded import Platform
 from deploy.settings import Settings
-from tests.support.ports import free_port
 
 
 def settings(folder: Path, **values: object) -> Settings:
     """Return settings that use free ports and keep everything in a folder."""
     names = ("auth", "session", "device", "device_replicas", "redis", "gateway", "envoy_admin")
-    ports = {"port": free_port(), **{f"{name}_port": free_port() for name in names}}
+    free = {"port": ports.free(), **{f"{name}_port": ports.free() for name in names}}
     return Settings.model_validate(
-        {**ports, "data": folder / "data", "build": folder / "build", "fleet": 0, **values}
+        {**free, "data": folder / "data", "build": folder / "build", "fleet": 0, **values}
     )
 
 

@@ -5,18 +5,18 @@ from contextlib import asynccontextmanager
 
 import grpc
 
+from deploy import ports
 from servicekit.grpc_client import open_channel
 from servicekit.grpc_server import GrpcServer
 from servicekit.lifecycle import Service
 from servicekit.telemetry import Tracing
-from tests.support.ports import free_port
 
 NO_TRACING = Tracing("test", "")
 
 
 def free_address() -> str:
     """Return host:port of a port that is free."""
-    return f"127.0.0.1:{free_port()}"
+    return f"127.0.0.1:{ports.free()}"
 
 
 @asynccontextmanager
