@@ -14,7 +14,7 @@ from csms.gateway.v1.gateway_link_pb2 import CommandResult, DeliverCommand
 from gateway.connections import Connections, Opened
 from gateway.deliveries import Deliveries
 from gateway.dispatcher import Dispatcher, Reply, Result
-from gateway.journal import RECEIVED, SENT, Entry, Tape
+from gateway.journal import RECEIVED, SENT, Tape
 from gateway.ocppj.connection import CallRefused, CallSent, Connection, Event, UnknownAnswer
 from gateway.ocppj.frames import Call, CallError, CallResult, Malformed, MessageId
 from gateway.outcomes import Outcomes
@@ -79,7 +79,7 @@ class ChargePointSocket:
         self._protocol = Connection(
             max_pending_calls=_MAX_PENDING_CALLS,
             pause_above=_PAUSE_ABOVE_CALLS,
-            read=dispatcher.read,
+            read=dispatcher.reader().read,
         )
         self._deliveries = Deliveries(
             self._protocol,
@@ -148,7 +148,7 @@ class ChargePointSocket:
         if text is None:
             return
         now = self._clock.now()
-        self._tape.record(Entry(now, RECEIVED, text, self._opened.connection_id))
+        self._tape.record((now, RECEIVED, text, self._opened.connection_id))
         self._connections.seen(self._opened.charge_point_id, now)
         self._handle(self._protocol.receive(text), now)
         self._flush(now)
@@ -233,7 +233,7 @@ class ChargePointSocket:
     def _send(self, text: str, now: datetime) -> None:
         if text.startswith(_OUR_CALL) and not self._deliveries.may_write():
             return
-        self._tape.record(Entry(now, SENT, text, self._opened.connection_id))
+        self._tape.record((now, SENT, text, self._opened.connection_id))
         self._socket.send(text)
 
     # How fast it may send

@@ -10,8 +10,8 @@ from csms.gateway.v1 import call_pb2
 from csms.ocpp.v16.charge_point_call_pb2 import ChargePointAnswer
 from gateway.clock import ocpp_time
 from gateway.ocppj.actions import refusal_of
-from gateway.ocppj.frames import Call, ErrorCode, Frame, Malformed, parse
-from gateway.patterns import Patterns, Recalled
+from gateway.ocppj.frames import Call, ErrorCode, Malformed
+from gateway.patterns import Patterns, Reader
 from gateway.repair import Repaired, Repairer
 from gateway.routing import ROUTES, Fallbacks, Service
 from gateway.text import storable
@@ -73,9 +73,9 @@ class Dispatcher:
         self._tracing, self._sample_ratio = tracing, sample_ratio
         self._patterns = Patterns()
 
-    def read(self, text: str) -> Frame:
-        """Read a frame, by a pattern if it has a known one; otherwise as `parse` does."""
-        return self._patterns.recall(text) or parse(text)
+    def reader(self) -> Reader:
+        """Return what reads the frames of a new connection."""
+        return Reader(self._patterns)
 
     def answer(self, call: Call, origin: Origin, done: Done) -> Reply | None:
         """Return the answer that the gateway gives by itself; None when a service is asked.
@@ -103,10 +103,9 @@ class Dispatcher:
 
     def _serve(self, call: Call, origin: Origin, done: Done) -> None:
         action = call.action
-        if isinstance(call.payload, Recalled):
+        if isinstance(call.payload, bytes):
             request = self._upstreams.new_call(origin)
-            call.payload.put_into(request.request)
-            return self._ask(call, origin, request, self._traced(call, request, done))
+            return self._ask(call, origin, request, self._traced(call, request, done), call.payload)
         refused = refusal_of(action)
         if refused is not None:
             reason = f"The action {action[:50]} is not one that a charge point may send here."
@@ -139,7 +138,9 @@ class Dispatcher:
             log.debug("frame_repaired", **_identity(call, origin), rules=rules)
         return request
 
-    def _ask(self, call: Call, origin: Origin, request: call_pb2.Call, done: Done) -> None:
+    def _ask(
+        self, call: Call, origin: Origin, request: call_pb2.Call, done: Done, rest: bytes = b""
+    ) -> None:
         def answered(answer: ChargePointAnswer | NotAnswered) -> None:
             try:
                 reply = self._reply(call, origin, answer)
@@ -148,7 +149,7 @@ class Dispatcher:
                 reply = DEFECT
             done(reply)
 
-        self._upstreams.ask(ROUTES[call.action].service, request, answered)
+        self._upstreams.ask(ROUTES[call.action].service, request, answered, rest)
 
     def _reply(self, call: Call, origin: Origin, answer: ChargePointAnswer | NotAnswered) -> Reply:
         if isinstance(answer, NotAnswered):

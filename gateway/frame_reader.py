@@ -1,6 +1,7 @@
 """Makes the frames of a tape readable for people: action, repairs, secrets masked."""
 
 from collections import OrderedDict
+from datetime import datetime
 from typing import Final
 
 from csms.gateway.v1 import gateway_link_pb2 as pb
@@ -28,15 +29,16 @@ class FrameReader:
 
     def read(self, entry: Entry) -> pb.Frame:
         """Return a frame as it is shown."""
-        frame = parse(entry.text)
-        action = self._action(frame, entry.from_charge_point)
+        time, from_charge_point, text, connection_id = entry
+        frame = parse(text)
+        action = self._action(frame, from_charge_point)
         return pb.Frame(
-            time=to_timestamp(entry.time),
-            from_charge_point=entry.from_charge_point,
-            text=mask(entry.text, action),
+            time=to_timestamp(time),
+            from_charge_point=from_charge_point,
+            text=mask(text, action),
             action=storable(action[:_MAX_ACTION]),
-            repairs=self._repairs(frame, action, entry),
-            connection_id=entry.connection_id,
+            repairs=self._repairs(frame, action, time) if from_charge_point else (),
+            connection_id=connection_id,
         )
 
     def _action(
@@ -56,15 +58,13 @@ class FrameReader:
             self._calls.popitem(last=False)
 
     def _repairs(
-        self, frame: Call | CallResult | CallError | Malformed, action: str, entry: Entry
+        self, frame: Call | CallResult | CallError | Malformed, action: str, time: datetime
     ) -> tuple[str, ...]:
-        if not entry.from_charge_point:
-            return ()
         try:
             if isinstance(frame, Call):
-                return self._repairer.repair(action, frame.payload, entry.time).rules
+                return self._repairer.repair(action, frame.payload, time).rules
             if isinstance(frame, CallResult):
-                return self._repairer.repair_response(action, frame.payload, entry.time).rules
+                return self._repairer.repair_response(action, frame.payload, time).rules
         except KeyError:  # an action that OCPP 1.6 does not have, or an answer to no known call
             return ()
         return ()

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 RECEIVED: Final = True
 SENT: Final = False
@@ -14,13 +14,8 @@ _FRAME_OVERHEAD_BYTES: Final = 200
 _MAX_BEHIND: Final = 500
 
 
-class Entry(NamedTuple):
-    """One frame on a charge point's wire."""
-
-    time: datetime
-    from_charge_point: bool
-    text: str
-    connection_id: str
+Entry: TypeAlias = tuple[datetime, bool, str, str]
+"""One frame on a charge point's wire: its time, `RECEIVED` or `SENT`, its text, its connection."""
 
 
 class Watch:
@@ -70,9 +65,9 @@ class Tape:
         """Keep a frame and let the oldest go."""
         entries = self._entries
         entries.append(entry)
-        size = self._bytes + len(entry[2]) + _FRAME_OVERHEAD_BYTES
+        size = self._bytes + _size(entry)
         while size > self._max_bytes or len(entries) > self._max_frames:
-            size -= len(entries.popleft().text) + _FRAME_OVERHEAD_BYTES
+            size -= _size(entries.popleft())
         self._bytes = size
         for watch in self._watches:
             watch.add(entry)
@@ -119,3 +114,8 @@ class Journal:
         """Watch a charge point, connected or not, for the length of the block."""
         with self.tape(charge_point_id) as tape, tape.watched(wake) as watch:
             yield watch
+
+
+def _size(entry: Entry) -> int:
+    _, _, text, _ = entry
+    return len(text) + _FRAME_OVERHEAD_BYTES

@@ -2,110 +2,168 @@
 
 A charge point sends one text again and again, with another message id, time and values. What all of
 them have in common is a pattern, and the first of them shows what the pattern means: it goes the
-whole way, through JSON, schema and codec. The next are a copy of its message with other values.
+whole way, through JSON, schema and codec. The next are written as it was, with other values.
 """
 
 import re
-from typing import Any, Final, NamedTuple, TypeAlias
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
 
 from csms.ocpp.v16.charge_point_call_pb2 import ChargePointCall
-from gateway.ocppj.frames import Call
+from gateway.ocppj.frames import Call, Frame, parse
+from gateway.templates import MAX_VALUE_BYTES, Template
 from ocpp16.codec import decode_time
 
 _MAX_PATTERNS: Final = 1024
 """A fleet has some dozens: one for each order of members that a firmware sends."""
 _MAX_CHARACTERS: Final = 8192
 """What is remembered of a text stays small, whatever a charge point sends."""
+_PAUSE_S: Final = 0.02
+"""Learning costs ten times what reading does; who sends ever new patterns must not slow others."""
+_MAX_LIKELY: Final = 4
+"""Some charge points send several kinds of MeterValues in turns."""
 
 # What changes from message to message. Each takes less than JSON, the schema and the codec would
-# take, so that whatever may stand there is valid: anything else is read the whole way.
+# take, so that whatever may stand there is valid: anything else is read the whole way. None gives
+# back what it took (an atomic group), so that no text takes more than one attempt.
 _TEXT: Final = r'[^"\\\x00-\x1f]'
-_INTEGER: Final = r"0|[1-9][0-9]{0,8}"
+_INTEGER: Final = r"(?>0|[1-9][0-9]{0,8})"
 _TIME: Final = (
-    r"(?:1[0-9]|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-    r"(?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+    r"(?>(?:1[0-9]|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))"
 )
-_ACTION: Final = "MeterValues"
-_VALUE: Final = re.compile(rf'"value": ?"({_TEXT}*)"')
-_HEAD: Final = re.compile(
-    rf'\[2, ?"({_TEXT}{{1,64}})", ?"MeterValues", ?\{{"connectorId": ?({_INTEGER}), ?'
-    rf'(?:"transactionId": ?({_INTEGER}), ?)?"meterValue": ?\[\{{'
-    rf'(?:"timestamp": ?"({_TIME})", ?)?("sampledValue".*)',
-    re.DOTALL,
-)
-_TAIL: Final = re.compile(
-    rf'(.*\}}\])(?:, ?"timestamp": ?"({_TIME})")?\}}\](?:, ?"transactionId": ?({_INTEGER}))?\}}\]',
-    re.DOTALL,
-)
+_CHANGING: Final = {
+    "id": rf"(?>{_TEXT}{{1,64}})",
+    "connector": _INTEGER,
+    "transaction": _INTEGER,
+    "time": _TIME,
+    "value": rf"(?>{_TEXT}{{0,{MAX_VALUE_BYTES}}})",
+}
 
+
+def _regex(text: str) -> re.Pattern[bytes]:
+    """Compile a regular expression in which `<time>` stands for what may be a time."""
+    for name, changing in _CHANGING.items():
+        text = text.replace(f"<{name}>", f"(?P<{name}>{changing})")
+    return re.compile(text.encode(), re.DOTALL)
+
+
+_ACTION: Final = "MeterValues"
+_VALUE: Final = _regex('"value": ?"<value>"')
+_HEAD: Final = _regex(
+    r'\[2, ?"<id>", ?"MeterValues", ?\{"connectorId": ?<connector>, ?'
+    r'(?:"transactionId": ?<transaction>, ?)?"meterValue": ?\[\{'
+    r'(?:"timestamp": ?"<time>", ?)?"sampledValue"'
+)
+_TAIL: Final = _regex(
+    r'.*\}\](?:, ?"timestamp": ?"<time>")?\}\](?:, ?"transactionId": ?<transaction>)?\}\]'
+)
 _ONCE: Final = ("connectorId", "transactionId", "meterValue", "timestamp", "sampledValue")
 
-Pattern: TypeAlias = tuple[str | bool, ...]
-"""The text between what changes, and whether it names a transaction."""
+
+Hole: TypeAlias = tuple[str, int, int]
+"""What may stand in a place of a text that changes, where it begins, where it ends."""
 
 
-class Reading(NamedTuple):
-    """What changes from message to message.
+class Pattern:
+    """What the texts of one kind have in common.
 
-    Attributes:
-        time: Fields of a Timestamp.
-        values: Of the samples, in their order.
+    Args:
+        text: One of them.
+        holes: What changes in it, in order.
+        request: What it was read as.
     """
 
-    connector_id: int
-    transaction_id: int | None
-    time: dict[str, int]
-    values: list[str]
+    def __init__(self, text: bytes, holes: Sequence[Hole], request: ChargePointCall) -> None:
+        self._literals = _literals(text, holes)
+        kinds = [kind for kind, _, _ in holes]
+        self._regex = _shape(self._literals, kinds)
+        self._id, self._connector, self._time = map(kinds.index, ("id", "connector", "time"))
+        self._transaction = kinds.index("transaction") if "transaction" in kinds else None
+        first = kinds.index("value")
+        self._values = slice(first, first + kinds.count("value"))
+        self._template = Template(request)
 
-
-class Recalled(NamedTuple):
-    """The payload of a call that a pattern has read: it is valid."""
-
-    reading: Reading
-    like: ChargePointCall
-
-    def put_into(self, request: ChargePointCall) -> None:
-        """Make an empty request say what was read."""
-        connector_id, transaction_id, time, values = self.reading
-        request.CopyFrom(self.like)
-        meter_values = request.meter_values
-        meter_values.connector_id = connector_id
-        if transaction_id is not None:
-            meter_values.transaction_id = transaction_id
-        meter_value = meter_values.meter_value[0]
-        meter_value.timestamp.seconds, meter_value.timestamp.nanos = time["seconds"], time["nanos"]
-        for sample, value in zip(meter_value.sampled_value, values, strict=True):
-            sample.value = value
+    def read(self, text: str, encoded: bytes) -> Call | None:
+        """Return the call that a text is, or None if the text is not like this pattern's."""
+        match = self._regex.fullmatch(encoded)
+        parts = match.groups() if match else ()
+        if parts[::2] != self._literals:
+            return None
+        found = parts[1::2]
+        try:
+            moment = decode_time(found[self._time].decode())
+        except ValueError:  # the 30th of February
+            return None
+        transaction = None if self._transaction is None else found[self._transaction]
+        request = self._template.write(
+            found[self._connector], transaction, moment, found[self._values]
+        )
+        return Call(found[self._id].decode(), _ACTION, request, text)
 
 
 class Patterns:
-    """The patterns that the charge points of a gateway keep to."""
+    """The patterns that the charge points of a gateway keep to.
 
-    def __init__(self) -> None:
-        self._known: dict[Pattern, ChargePointCall] = {}
+    Args:
+        monotonic: The clock, in seconds.
+    """
 
-    def recall(self, text: str) -> Call | None:
-        """Return the call that a text is, its payload `Recalled`; None if it must be parsed."""
-        split = _split(text)
-        if split is None:
-            return None
-        pattern, message_id, reading = split
-        like = self._known.get(pattern)
-        return like and Call(message_id, _ACTION, Recalled(reading, like), text)
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._known: dict[tuple[bytes, ...], Pattern] = {}
+        self._monotonic, self._rests_until = monotonic, 0.0
+
+    def find(self, encoded: bytes) -> Pattern | None:
+        """Return the pattern of a text, if it is known."""
+        holes = _holes(encoded)
+        return self._known.get(_literals(encoded, holes)) if holes else None
 
     def learn(self, text: str, request: ChargePointCall) -> None:
         """Remember the pattern of a valid text, if it has one, with what it was read as."""
-        split = _split(text) if len(text) <= _MAX_CHARACTERS and _is_plain(text) else None
-        if split is None:
+        now = self._monotonic()
+        if now < self._rests_until or len(text) > _MAX_CHARACTERS or not _is_plain(text):
             return
-        pattern, _, reading = split
+        encoded = text.encode()
+        holes = _holes(encoded)
+        values = [encoded[begin:end] for kind, begin, end in holes if kind == "value"]
         samples = [s for value in request.meter_values.meter_value for s in value.sampled_value]
-        if [sample.value for sample in samples] != reading.values:
+        if not holes or [sample.value.encode() for sample in samples] != values:
             return
+        self._rests_until = now + _PAUSE_S
         if len(self._known) >= _MAX_PATTERNS:
             self._known.clear()
-        self._known[pattern] = like = ChargePointCall()
-        like.CopyFrom(request)
+        self._known[_literals(encoded, holes)] = Pattern(encoded, holes, request)
+
+
+class Reader:
+    """Reads the frames of one connection: first by the patterns that it kept to before."""
+
+    def __init__(self, patterns: Patterns) -> None:
+        self._patterns = patterns
+        self._likely: tuple[weakref.ref[Pattern], ...] = ()
+
+    def read(self, text: str) -> Frame:
+        """Read a frame, as `parse` does.
+
+        The payload of a call that a pattern has read is valid, and is bytes: what protobuf writes
+        for `Call.request`.
+        """
+        return (self._recall(text) if _ACTION in text else None) or parse(text)
+
+    def _recall(self, text: str) -> Call | None:
+        encoded = text.encode()
+        for likely in self._likely:
+            pattern = likely()
+            call = pattern.read(text, encoded) if pattern else None
+            if call is not None:
+                return call
+        pattern = self._patterns.find(encoded)
+        if pattern is None:
+            return None
+        self._likely = (weakref.ref(pattern), *self._likely[: _MAX_LIKELY - 1])
+        return pattern.read(text, encoded)
 
 
 def _is_plain(text: str) -> bool:
@@ -113,24 +171,44 @@ def _is_plain(text: str) -> bool:
     return "\\" not in text and all(text.count(f'"{member}"') <= 1 for member in _ONCE)
 
 
-def _split(text: str) -> tuple[Pattern, str, Reading] | None:
-    """Split a text into pattern, message id and reading; None if it is not made that way."""
-    parts: list[Any] = _VALUE.split(text)
-    if len(parts) == 1:
-        return None
-    texts, values = parts[::2], parts[1::2]
-    head, tail = _HEAD.fullmatch(texts[0]), _TAIL.fullmatch(texts[-1])
-    if head is None or tail is None:
-        return None
-    message_id, connector, transaction, time, texts[0] = head.groups()
-    texts[-1], late_time, late_transaction = tail.groups()
-    if (time is None) is (late_time is None) or (transaction and late_transaction):
-        return None
-    transaction = transaction or late_transaction
-    try:
-        moment = decode_time(time or late_time)
-    except ValueError:  # the 30th of February
-        return None
-    number = None if transaction is None else int(transaction)
-    reading = Reading(int(connector), number, moment, values)
-    return (transaction is None, *texts), message_id, reading
+def _holes(text: bytes) -> list[Hole]:
+    """Return what changes from message to message; nothing if the text is not made that way."""
+    if text.count(b'"timestamp"') != 1:  # as in most texts that have no pattern
+        return []
+    head = _HEAD.match(text)
+    if head is None:
+        return []
+    values = list(_VALUE.finditer(text, head.end()))
+    tail = _TAIL.fullmatch(text, values[-1].end()) if values else None
+    if tail is None:
+        return []
+    holes = [*_found(head), *(("value", *value.span(1)) for value in values), *_found(tail)]
+    kinds = [kind for kind, _, _ in holes]
+    once = kinds.count("time") == 1 and kinds.count("transaction") <= 1
+    return holes if once else []
+
+
+def _found(match: re.Match[bytes]) -> Iterator[Hole]:
+    """Return what was found of the named groups, in their order."""
+    for kind in match.re.groupindex:
+        begin, end = match.span(kind)
+        if begin >= 0:
+            yield kind, begin, end
+
+
+def _literals(text: bytes, holes: Sequence[Hole]) -> tuple[bytes, ...]:
+    """Return what stands before, between and behind the holes."""
+    begins = [0, *[end for _, _, end in holes]]
+    ends = [*[begin for _, begin, _ in holes], len(text)]
+    return tuple(text[begin:end] for begin, end in zip(begins, ends, strict=True))
+
+
+def _shape(literals: Sequence[bytes], kinds: Sequence[str]) -> re.Pattern[bytes]:
+    """Return what splits a text into literals of these sizes and what stands between them.
+
+    Literals are compared later, all at once: so the expression is short and quickly compiled.
+    """
+    parts = [f"(.{{{len(literal)}}})" for literal in literals]
+    holes = [f"({_CHANGING[kind]})" for kind in kinds]
+    shape = "".join(part for pair in zip(parts, holes, strict=False) for part in pair) + parts[-1]
+    return re.compile(shape.encode(), re.DOTALL)

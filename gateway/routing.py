@@ -21,6 +21,8 @@ _LONGEST_BOOT_RETRY_S = 30
 class Service(enum.StrEnum):
     """The services that answer charge points."""
 
+    __hash__ = str.__hash__  # that of an enum is a function in Python, and each call is looked up
+
     AUTH = "auth_service"
     DEVICE = "device_service"
     SESSION = "session_service"

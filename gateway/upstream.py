@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.status_pb2 import Status
 
 from csms.gateway.v1 import call_pb2
@@ -73,18 +74,26 @@ class Upstreams:
             payload: Fields of `Call`, as its constructor takes them.
         """
         charge_point_id, connection_id, message_id, receive_time = origin
-        return call_pb2.Call(
+        call = call_pb2.Call(
             charge_point_id=charge_point_id,
             connection_id=connection_id,
             message_id=message_id,
-            receive_time=_timestamp(receive_time),
-            expire_time=_timestamp(receive_time + self._timeout),
             **payload,
         )
+        _set(call.receive_time, receive_time)
+        _set(call.expire_time, receive_time + self._timeout)
+        return call
 
-    def ask(self, service: Service, call: call_pb2.Call, done: Answered) -> None:
-        """Give a service's response to a charge point's request to `done`."""
-        self._clients[service].send(call, lambda outcome: done(_response(outcome)))
+    def ask(self, service: Service, call: call_pb2.Call, done: Answered, rest: bytes = b"") -> None:
+        """Give a service's response to a charge point's request to `done`.
+
+        Args:
+            service: The service.
+            call: The call.
+            done: Takes the response.
+            rest: Fields that the call lacks, as protobuf writes them.
+        """
+        self._clients[service].send(call, lambda outcome: done(_response(outcome)), rest)
 
     def tell(self, service: Service, call: call_pb2.Call, done: Callable[[bool], None]) -> None:
         """Report what the gateway saw; tell `done` whether the service has stored it."""
@@ -127,13 +136,10 @@ def _is_stored(outcome: Outcome) -> bool:
     return outcome.WhichOneof("outcome") == "report_stored"
 
 
-def _timestamp(time: datetime) -> Any:
-    """Return a time as the constructor of a message takes it."""
+def _set(timestamp: Timestamp, time: datetime) -> None:
     since = time - _EPOCH
-    return {
-        "seconds": since.days * 86_400 + since.seconds,
-        "nanos": since.microseconds * 1000,
-    }
+    timestamp.seconds = since.days * 86_400 + since.seconds
+    timestamp.nanos = since.microseconds * 1000
 
 
 def _reason(status: Status) -> str:

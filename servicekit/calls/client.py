@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 import grpc
 import structlog
@@ -17,6 +17,7 @@ from csms.gateway.v1 import call_pb2
 from servicekit.backoff import Backoff
 from servicekit.clock import Clock
 from servicekit.errors import DeadlineExceeded, PlatformError, QueueFull
+from servicekit.wire import head
 
 log = structlog.get_logger()
 
@@ -30,7 +31,6 @@ _WINDOW: Final = 2
 and what came meanwhile is the next."""
 _SWEEP_S: Final = 0.05
 _CALLS: Final = call_pb2.ExchangeRequest.DESCRIPTOR.fields_by_name["calls"].number
-_TAG_OF_CALLS: Final = bytes([_CALLS << 3 | 2])
 
 Outcome: TypeAlias = call_pb2.Answer | PlatformError
 """What came of a call: the service's answer, or `DeadlineExceeded` or `QueueFull` without one."""
@@ -38,10 +38,8 @@ Done: TypeAlias = Callable[[Outcome], None]
 Stream: TypeAlias = "grpc.aio.StreamStreamCall[bytes, call_pb2.ExchangeResponse]"
 
 
-class _Pending(NamedTuple):
-    written: bytes
-    done: Done
-    expire_time: float
+_Pending: TypeAlias = tuple[bytes, Done, float]
+"""A call as it is sent, what takes its outcome, and when it expires: seconds since 1970."""
 
 
 class CallClient:
@@ -93,22 +91,23 @@ class CallClient:
             raise outcome
         return outcome
 
-    def send(self, call: call_pb2.Call, done: Done) -> None:
+    def send(self, call: call_pb2.Call, done: Done, rest: bytes = b"") -> None:
         """Send a call, whose sequence is set here, and give what comes of it to `done`.
 
         `done` is called once, always later than this returns, and soon after the call's
         `expire_time` at the latest.
         """
-        loop = asyncio.get_running_loop()
         if len(self._pending) >= self._max_pending:
-            loop.call_soon(done, QueueFull("Too many calls wait for the service; try again."))
+            error = QueueFull("Too many calls wait for the service; try again.")
+            asyncio.get_running_loop().call_soon(done, error)
             return
         self._last_sequence += 1
         call.sequence = sequence = self._last_sequence
-        expire_time = call.expire_time.seconds + call.expire_time.nanos / 1e9
-        self._pending[sequence] = _Pending(_as_item(call), done, expire_time)
+        expire = call.expire_time
+        expire_time = expire.seconds + expire.nanos / 1e9
+        self._pending[sequence] = (_as_item(call, rest), done, expire_time)
         if self._sweep is None:
-            self._sweep = loop.call_later(_SWEEP_S, self._expire)
+            self._sweep = asyncio.get_running_loop().call_later(_SWEEP_S, self._expire)
         if self.connected:  # otherwise the next stream begins with all that is pending
             self._unsent.append(sequence)
             self._wake.set()
@@ -131,7 +130,7 @@ class CallClient:
         """
         self._set_under_way(0)
         now = self._clock.now().timestamp()
-        expired = [it for it, pending in self._pending.items() if pending.expire_time <= now]
+        expired = [it for it, (_, _, expire_time) in self._pending.items() if expire_time <= now]
         for sequence in expired:
             self._end(sequence, DeadlineExceeded("The service did not answer in time."))
         loop = asyncio.get_running_loop()
@@ -183,8 +182,9 @@ class CallClient:
         while self._unsent and len(batch) < MAX_BATCH and room > 0:
             pending = self._pending.get(self._unsent.popleft())
             if pending is not None:
-                batch.append(pending.written)
-                room -= len(pending.written)
+                written, _, _ = pending
+                batch.append(written)
+                room -= len(written)
         return b"".join(batch)
 
     async def _read(self, stream: Stream, backoff: Backoff) -> None:
@@ -203,27 +203,18 @@ class CallClient:
         pending = self._pending.pop(sequence, None)
         if pending is None:
             return
+        _, done, _ = pending
         try:
-            pending.done(outcome)
+            done(outcome)
         except Exception:
             # A caller's defect must cost neither the stream nor the deadlines of the others.
             self._log.exception("answer_not_taken")
 
 
-def _as_item(call: call_pb2.Call) -> bytes:
+def _as_item(call: call_pb2.Call, rest: bytes) -> bytes:
     """Return a call as it stands in `ExchangeRequest.calls`.
 
     It is written once, however often it is sent, where a list of messages would copy each of them.
     """
     written = call.SerializeToString()
-    return b"".join((_TAG_OF_CALLS, _varint(len(written)), written))
-
-
-def _varint(number: int) -> bytes:
-    """Write a number as protobuf does: seven bits in a byte, the lowest first."""
-    digits = bytearray()
-    while number > 0x7F:
-        digits.append(number & 0x7F | 0x80)
-        number >>= 7
-    digits.append(number)
-    return bytes(digits)
+    return b"".join((head(_CALLS, len(written) + len(rest)), written, rest))
