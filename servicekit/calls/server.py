@@ -138,17 +138,18 @@ class CallServer(call_pb2_grpc.CallServiceServicer):
     ) -> Iterator[Coroutine[Any, Any, None]]:
         together: dict[str, list[call_pb2.Call]] = {}
         for call in calls:
-            name, payload = _payload(call)
+            name = _name(call)
             if isinstance(self._handlers.get(name), BatchHandler):
                 together.setdefault(name, []).append(call)
             else:
-                yield self._answer(call, name, payload, send)
+                yield self._answer(call, name, send)
         for name, batch in together.items():
             yield self._answer_together(name, batch, send)
 
-    async def _answer(self, call: call_pb2.Call, name: str, payload: Message, send: Send) -> None:
+    async def _answer(self, call: call_pb2.Call, name: str, send: Send) -> None:
         try:
-            response = await self._traced(call, name, self._handler(name), payload)
+            handler = self._handler(name)
+            response = await self._traced(call, name, handler, _payload(call, name))
             answer = _succeeded(call.sequence, name, response)
         except Exception as error:
             answer = self._failed(call, name, error)
@@ -278,14 +279,16 @@ async def _outcomes(
         return [error] * len(items)
 
 
-def _payload(call: call_pb2.Call) -> tuple[str, Message]:
-    """Return the payload and its field's name; the name is empty when a newer gateway sent it."""
-    carrier: Message = call
-    name: str = call.WhichOneof("payload") or ""
-    if name == "request":
-        carrier = call.request
-        name = call.request.WhichOneof("request") or ""
-    return name, getattr(carrier, name) if name else carrier
+def _name(call: call_pb2.Call) -> str:
+    """Return the name of the payload's field; it is empty when a newer gateway sent it."""
+    name = call.WhichOneof("payload")
+    return (call.request.WhichOneof("request") if name == "request" else name) or ""
+
+
+def _payload(call: call_pb2.Call, name: str) -> Message:
+    carrier: Message = call.request if call.HasField("request") else call
+    payload: Message = getattr(carrier, name)
+    return payload
 
 
 def _identity(call: call_pb2.Call) -> dict[str, str]:
