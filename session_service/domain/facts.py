@@ -44,8 +44,7 @@ class TagCheck:
     max_active_transactions: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """How a message arrived.
 
     Attributes:
