@@ -59,7 +59,8 @@ class BatchHandler(Generic[Item]):
     context for each call would cost more than what is done with it.
 
     Attributes:
-        read: Returns what a call says; what it raises is the answer to that call alone.
+        read: Returns what a call says; what it raises is the answer to that call alone. A call is
+            read once, and nobody looks at its payload afterwards.
         keep: Returns when all items are durable or refused: for each None, or what went wrong. An
             item that failed because the database is away is given again later.
         response: What a call is answered whose item is durable.

@@ -27,6 +27,8 @@ _LAYOUTS = 4096
 def report(call: call_pb2.Call) -> MeterReport:
     """Return a message of meter values, without those that hold no sample.
 
+    The call's own meter values are taken apart, and no copy: nobody needs them afterwards.
+
     Raises:
         ValueError: A time lies outside of the years 1 to 9999.
     """
@@ -41,22 +43,19 @@ def report(call: call_pb2.Call) -> MeterReport:
 
 
 def meter_values(messages: Iterable[types_pb2.MeterValue]) -> tuple[MeterValue, ...]:
-    """Return meter values, without those that hold no sample."""
+    """Return meter values, without those that hold no sample; the messages are taken apart."""
     return tuple([_meter_value(message) for message in messages if message.sampled_value])
 
 
 def _meter_value(message: types_pb2.MeterValue) -> MeterValue:
-    """Take time and values out of a copy: what is left is the layout, as bytes."""
-    rest = types_pb2.MeterValue()
-    rest.CopyFrom(message)
-    rest.ClearField("timestamp")
+    """Take time and values out of a message: what is left is the layout, as bytes."""
+    time = to_datetime(message.timestamp)
+    message.ClearField("timestamp")
     values = []
-    for sample in rest.sampled_value:
+    for sample in message.sampled_value:
         values.append(sample.value)
         sample.value = ""
-    return MeterValue(
-        to_datetime(message.timestamp), _layout(rest.SerializeToString()), tuple(values)
-    )
+    return MeterValue(time, _layout(message.SerializeToString()), tuple(values))
 
 
 @functools.lru_cache(_LAYOUTS)

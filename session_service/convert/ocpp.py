@@ -61,7 +61,7 @@ def stop(context: CallContext, request: core_pb2.StopTransactionRequest) -> Stop
         time=reported,
         id_tag=_kept(request.id_tag) if request.HasField("id_tag") else None,
         reason=_REASON[request.reason] if request.HasField("reason") else None,
-        meter_values=meter_values(request.transaction_data),
+        meter_values=meter_values(_copy(request).transaction_data),
     )
 
 
@@ -152,10 +152,15 @@ def _kept_message(context: CallContext, request: core_pb2.StopTransactionRequest
     return call.SerializeToString()
 
 
-def _without_times(request: core_pb2.StopTransactionRequest) -> core_pb2.StopTransactionRequest:
-    """Return what a stop says whenever it is received, where its times are those of receipt."""
+def _copy(request: core_pb2.StopTransactionRequest) -> core_pb2.StopTransactionRequest:
     copy = core_pb2.StopTransactionRequest()
     copy.CopyFrom(request)
+    return copy
+
+
+def _without_times(request: core_pb2.StopTransactionRequest) -> core_pb2.StopTransactionRequest:
+    """Return what a stop says whenever it is received, where its times are those of receipt."""
+    copy = _copy(request)
     copy.ClearField("timestamp")
     for meter_value in copy.transaction_data:
         meter_value.ClearField("timestamp")
