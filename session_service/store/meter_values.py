@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import uuid
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import attrgetter
@@ -161,14 +160,16 @@ class PostgresMeterValues:
 
 def report_rows(report: MeterReport) -> list[str]:
     """Return the rows of a MeterValues message, as COPY wants them."""
-    transaction_id = _NULL if report.transaction_id is None else str(report.transaction_id)
-    origin = (report.charge_point_id, report.connector_id, transaction_id, None)
-    return _rows(origin, report.receipt, report.meter_values)
+    charge_point_id, connector_id, transaction_id, receipt, meter_values = report
+    named = _NULL if transaction_id is None else transaction_id
+    origin = f"{_escaped(charge_point_id)}\t{connector_id}\t{named}\t{_NULL}"
+    return _rows(origin, receipt, meter_values)
 
 
 def stop_rows(stop: Stop, session: Session) -> list[str]:
     """Return the rows of the meter values that a StopTransaction brought for its session."""
-    origin = (stop.charge_point_id, session.connector_id, str(stop.transaction_id), session.id)
+    charge_point_id = _escaped(stop.charge_point_id)
+    origin = f"{charge_point_id}\t{session.connector_id}\t{stop.transaction_id}\t{session.id}"
     return _rows(origin, Receipt(stop.receipt.time), stop.meter_values)
 
 
@@ -199,20 +200,12 @@ async def _prepare(connection: AsyncConnection) -> None:
         await connection.exec_driver_sql(_DEFINE)
 
 
-def _rows(
-    origin: tuple[str, int, str, uuid.UUID | None],
-    receipt: Receipt,
-    meter_values: Sequence[MeterValue],
-) -> list[str]:
-    charge_point_id, connector_id, transaction_id, session_id = origin
-    head = (
-        f"{_escaped(charge_point_id)}\t{connector_id}\t{transaction_id}\t"
-        f"{session_id or _NULL}\t{receipt.time.isoformat()}\t"
-    )
+def _rows(origin: str, receipt: Receipt, meter_values: Sequence[MeterValue]) -> list[str]:
+    head = f"{origin}\t{receipt.time.isoformat()}"
     evidence = _evidence(receipt)
     rows = []
     for meter_value in meter_values:
-        rows.append(f"{head}{evidence}\t{_row(meter_value)}\n")
+        rows.append(f"{head}\t{evidence}\t{_row(meter_value)}\n")
         evidence = _NO_EVIDENCE  # the frame stands beside its first value only
     return rows
 
@@ -252,7 +245,7 @@ def _row(meter_value: MeterValue) -> str:
 
 def _values(texts: Sequence[str], plain: Sequence[str | None]) -> str:
     if plain is texts:
-        return "{" + ",".join(texts) + "}\t" + _NULL
+        return f"{{{','.join(texts)}}}\t{_NULL}"
     raw = [None if text == number else text for text, number in zip(texts, plain, strict=True)]
     elements = "{" + ",".join(number or "NULL" for number in plain) + "}"
     return f"{elements}\t{_NULL if not any(text is not None for text in raw) else _array(raw)}"
