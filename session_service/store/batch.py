@@ -60,7 +60,8 @@ class Batch:
 
     async def finish(self) -> None:
         """Store what was collected: many rows, few statements."""
-        await store_meter_values(self._connection, self._meter_rows)
+        if self._meter_rows:
+            await store_meter_values(self._connection, self._meter_rows)
         await store_entries(self._connection, self._entries)
 
     async def _start(self, start: Start) -> StartAnswer:

@@ -153,7 +153,8 @@ class PostgresMeterValues:
         # Meter values alone are one exchange, and that is a transaction.
         opening = self._database.transaction if entries else self._database.statements
         async with opening() as connection:
-            await store_meter_values(connection, chain.from_iterable(map(report_rows, reports)))
+            if any(report.meter_values for report in reports):
+                await store_meter_values(connection, chain.from_iterable(map(report_rows, reports)))
             await store_entries(connection, entries)
         return [None] * len(messages)
 
@@ -176,12 +177,10 @@ def stop_rows(stop: Stop, session: Session) -> list[str]:
 async def store_meter_values(connection: AsyncConnection, rows: Iterable[str]) -> None:
     """Keep the values that are not there yet, each with the session that it belongs to.
 
-    Their layouts are there already.
+    Their layouts are there already. The rows are asked for when the server gets ready for them.
     """
-    text = "".join(rows)
-    if text:
-        await _prepare(connection)
-        await copy_then(connection, _COPY, text, _KEEP)
+    await _prepare(connection)
+    await copy_then(connection, _COPY, rows, _KEEP)
 
 
 async def _prepare(connection: AsyncConnection) -> None:

@@ -1,6 +1,6 @@
 """COPY with a statement behind it, on a real PostgreSQL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
@@ -62,6 +62,19 @@ async def test_what_the_server_refuses_leaves_nothing_behind(
             await copy_then(connection, copy, rows, statement)
         assert await connection.scalar(sa.text("SELECT count(*) FROM incoming")) == 0
         assert await kept(connection) == []
+
+
+async def test_rows_that_cannot_be_written_leave_nothing_behind(database: Database) -> None:
+    def rows() -> Iterator[str]:
+        yield "2\n"
+        raise ZeroDivisionError
+
+    async with database.statements() as connection:
+        with pytest.raises(ZeroDivisionError):
+            await copy_then(connection, COPY, rows(), KEEP)
+        assert await connection.scalar(sa.text("SELECT count(*) FROM incoming")) == 0
+        await copy_then(connection, COPY, "3\n", KEEP)
+        assert await kept(connection) == [3]
 
 
 async def test_within_a_transaction_it_is_part_of_it(database: Database) -> None:
