@@ -18,10 +18,12 @@ from ocpp16.codec import decode_time
 
 _MAX_PATTERNS: Final = 1024
 """A fleet has some dozens: one for each order of members that a firmware sends."""
-_MAX_CHARACTERS: Final = 8192
-"""What is remembered of a text stays small, whatever a charge point sends."""
-_PAUSE_S: Final = 0.02
-"""Learning costs ten times what reading does; who sends ever new patterns must not slow others."""
+_MAX_BYTES: Final = 8192
+_MAX_VALUES: Final = 64
+"""What is remembered of a text, and what it costs to learn, stays small, whatever comes."""
+_REST: Final = 30
+"""How many times as long as it took to learn a pattern no other is learned: who sends ever new ones
+must not slow others down."""
 _MAX_LIKELY: Final = 4
 """Some charge points send several kinds of MeterValues in turns."""
 
@@ -74,12 +76,15 @@ class Pattern:
         text: One of them.
         holes: What changes in it, in order.
         request: What it was read as.
+
+    Attributes:
+        literals: What stands before, between and behind the holes.
     """
 
     def __init__(self, text: bytes, holes: Sequence[Hole], request: ChargePointCall) -> None:
-        self._literals = _literals(text, holes)
+        self.literals = _literals(text, holes)
         kinds = [kind for kind, _, _ in holes]
-        self._regex = _shape(self._literals, kinds)
+        self._regex = _shape(self.literals, kinds)
         self._id, self._connector, self._time = map(kinds.index, ("id", "connector", "time"))
         self._transaction = kinds.index("transaction") if "transaction" in kinds else None
         first = kinds.index("value")
@@ -90,7 +95,7 @@ class Pattern:
         """Return the call that a text is, or None if the text is not like this pattern's."""
         match = self._regex.fullmatch(encoded)
         parts = match.groups() if match else ()
-        if parts[::2] != self._literals:
+        if parts[::2] != self.literals:
             return None
         found = parts[1::2]
         try:
@@ -122,19 +127,19 @@ class Patterns:
 
     def learn(self, text: str, request: ChargePointCall) -> None:
         """Remember the pattern of a valid text, if it has one, with what it was read as."""
-        now = self._monotonic()
-        if now < self._rests_until or len(text) > _MAX_CHARACTERS or not _is_plain(text):
-            return
+        begin = self._monotonic()
         encoded = text.encode()
-        holes = _holes(encoded)
-        values = [encoded[begin:end] for kind, begin, end in holes if kind == "value"]
-        samples = [s for value in request.meter_values.meter_value for s in value.sampled_value]
-        if not holes or [sample.value.encode() for sample in samples] != values:
+        if begin < self._rests_until or len(encoded) > _MAX_BYTES or not _is_plain(text):
             return
-        self._rests_until = now + _PAUSE_S
+        holes = _holes(encoded)
+        if not holes or not _is_said(encoded, holes, request):
+            return
         if len(self._known) >= _MAX_PATTERNS:
             self._known.clear()
-        self._known[_literals(encoded, holes)] = Pattern(encoded, holes, request)
+        pattern = Pattern(encoded, holes, request)
+        self._known[pattern.literals] = pattern
+        end = self._monotonic()
+        self._rests_until = end + (end - begin) * _REST
 
 
 class Reader:
@@ -171,15 +176,27 @@ def _is_plain(text: str) -> bool:
     return "\\" not in text and all(text.count(f'"{member}"') <= 1 for member in _ONCE)
 
 
+def _is_said(text: bytes, holes: Sequence[Hole], request: ChargePointCall) -> bool:
+    """Tell whether a request says what stands in the holes: not so what follows its payload."""
+    said = request.meter_values
+    values = [text[begin:end].decode() for kind, begin, end in holes if kind == "value"]
+    samples = [sample.value for value in said.meter_value for sample in value.sampled_value]
+    has_transaction = any(kind == "transaction" for kind, _, _ in holes)
+    return values == samples and has_transaction == said.HasField("transaction_id")
+
+
 def _holes(text: bytes) -> list[Hole]:
     """Return what changes from message to message; nothing if the text is not made that way."""
-    if text.count(b'"timestamp"') != 1:  # as in most texts that have no pattern
+    count = text.count(b'"value"')
+    if text.count(b'"timestamp"') != 1 or count > _MAX_VALUES:  # as in most that have no pattern
         return []
     head = _HEAD.match(text)
     if head is None:
         return []
     values = list(_VALUE.finditer(text, head.end()))
-    tail = _TAIL.fullmatch(text, values[-1].end()) if values else None
+    if not values or len(values) != count:  # the others may overrule these
+        return []
+    tail = _TAIL.fullmatch(text, values[-1].end())
     if tail is None:
         return []
     holes = [*_found(head), *(("value", *value.span(1)) for value in values), *_found(tail)]

@@ -1,6 +1,5 @@
 """What a pattern reads is what the whole way reads: JSON, schema, repair, codec."""
 
-import itertools
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +13,15 @@ from csms.ocpp.v16.charge_point_call_pb2 import ChargePointCall
 from csms.ocpp.v16.core_pb2 import MeterValuesRequest
 from csms.ocpp.v16.types_pb2 import MeterValue
 from gateway.ocppj.frames import Call, parse
-from gateway.patterns import _MAX_CHARACTERS, _MAX_LIKELY, _MAX_PATTERNS, Patterns, Reader
+from gateway.patterns import (
+    _MAX_BYTES,
+    _MAX_LIKELY,
+    _MAX_PATTERNS,
+    _MAX_VALUES,
+    _REST,
+    Patterns,
+    Reader,
+)
 from gateway.repair import Repairer
 from gateway.templates import MAX_VALUE_BYTES
 from ocpp16.codec import Codec, CodecError
@@ -77,8 +84,7 @@ def recalled(reader: Reader, text: str) -> tuple[str, ChargePointCall] | None:
 
 def patterns_at_once() -> Patterns:
     """Return patterns that do not rest between two that they learn."""
-    seconds = itertools.count()
-    return Patterns(lambda: next(seconds))
+    return Patterns(lambda: 0.0)
 
 
 def teach(patterns: Patterns, text: str) -> None:
@@ -168,6 +174,12 @@ def test_whatever_is_not_like_it_is_read_the_whole_way(text: str) -> None:
         text_of("1", payload("1", transaction=None), "sorted").replace(
             '"timestamp"', '"timestamp" '
         ),
+        text_of("1", payload("1")).replace('"value":"1"', '"value":"1","value"  :"1"'),
+        text_of("1", payload("1")).replace(
+            '"value":"1"', '"unit":{"value":"1"},"unit":"V","value"  :"1"'
+        ),
+        text_of("1", payload("1", transaction=None))[:-1]
+        + ',{"like":[{"a payload":[{}]}],"transactionId":7}]',
     ],
     ids=[
         "a member twice",
@@ -177,6 +189,9 @@ def test_whatever_is_not_like_it_is_read_the_whole_way(text: str) -> None:
         "two meter values",
         "an empty list before",
         "a time after a space",
+        "a value twice, once after spaces",
+        "a value after spaces, and one that does not count",
+        "more behind the payload",
     ],
 )
 def test_a_text_that_could_mean_something_else_is_no_pattern(text: str) -> None:
@@ -205,7 +220,9 @@ def test_a_connection_that_takes_turns_is_read_by_all_its_patterns() -> None:
 
 
 def test_learning_rests_so_that_ever_new_texts_slow_nobody_down() -> None:
-    seconds = [1.0, 1.001, 1.1]
+    begin, end = 1.0, 1.25
+    rested = end + _REST * (end - begin)
+    seconds = [begin, end, rested - 0.01, rested, rested + 1.0]
     patterns = Patterns(iter(seconds).__next__)
     reader = Reader(patterns)
     first, second = text_of("1", payload("1")), text_of("1", payload("1", "2"))
@@ -218,13 +235,23 @@ def test_learning_rests_so_that_ever_new_texts_slow_nobody_down() -> None:
 
 
 def test_a_text_that_is_too_long_is_no_pattern() -> None:
-    text = text_of("1", payload(*["1"] * 100))
-    spaces = " " * (_MAX_CHARACTERS - len(text))
-    longest = text.replace('"unit":"V"', f'"unit":"V"{spaces}', 1)
+    text = text_of("1", payload("1"))
+    words = "ü" * ((_MAX_BYTES - len(text)) // 2 - len('"unit":"",'))
+    text = text.replace('"unit":"V"', f'"unit":"{words}","unit":"V"')
+    longest = text.replace(',"unit":', f'{" " * (_MAX_BYTES - len(text.encode()))},"unit":', 1)
     assert recalled(taught(longest), longest) is not None
-    longer = longest.replace(spaces, f"{spaces} ", 1)
+    longer = longest.replace(",", ", ", 1)
     assert read_whole(longer) is not None
     assert recalled(taught(longer), longer) is None
+
+
+def test_a_text_with_many_values_is_no_pattern() -> None:
+    most = text_of("1", payload(*["1"] * _MAX_VALUES)).replace(',"phase":"L1"', "")
+    assert recalled(taught(most), most) is not None
+    more = text_of("1", payload(*["1"] * (_MAX_VALUES + 1)))
+    assert len(more) < _MAX_BYTES
+    assert read_whole(more) is not None
+    assert recalled(taught(more), more) is None
 
 
 def test_patterns_are_forgotten_when_there_are_too_many() -> None:
