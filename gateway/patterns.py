@@ -167,8 +167,10 @@ class Reader:
         pattern = self._patterns.find(encoded)
         if pattern is None:
             return None
-        self._likely = (weakref.ref(pattern), *self._likely[: _MAX_LIKELY - 1])
-        return pattern.read(text, encoded)
+        call = pattern.read(text, encoded)
+        if call is not None:  # else it may be among the likely ones already
+            self._likely = (weakref.ref(pattern), *self._likely[: _MAX_LIKELY - 1])
+        return call
 
 
 def _is_plain(text: str) -> bool:

@@ -95,7 +95,7 @@ class CallClient:
         """Send a call, whose sequence is set here, and give what comes of it to `done`.
 
         `done` is called once, always later than this returns, and soon after the call's
-        `expire_time` at the latest.
+        `expire_time` at the latest. `rest` are fields that the call lacks, as protobuf writes them.
         """
         if len(self._pending) >= self._max_pending:
             error = QueueFull("Too many calls wait for the service; try again.")

@@ -19,6 +19,7 @@ from gateway.patterns import (
     _MAX_PATTERNS,
     _MAX_VALUES,
     _REST,
+    Pattern,
     Patterns,
     Reader,
 )
@@ -217,6 +218,28 @@ def test_a_connection_that_takes_turns_is_read_by_all_its_patterns() -> None:
     reader = taught(*texts)
     for text in texts * 2:
         assert recalled(reader, text) == read_whole(text) is not None
+
+
+def test_a_time_that_does_not_exist_displaces_no_likely_pattern() -> None:
+    class Counted(Patterns):
+        looked_up = 0
+
+        def find(self, encoded: bytes) -> Pattern | None:
+            self.looked_up += 1
+            return super().find(encoded)
+
+    patterns = Counted(lambda: 0.0)
+    reader = Reader(patterns)
+    first, second = text_of("1", payload("1")), text_of("1", payload("1", "2"))
+    for text in (first, second):
+        teach(patterns, text)
+        assert recalled(reader, text) is not None
+    for _ in range(_MAX_LIKELY):
+        assert recalled(reader, first.replace("01-01T", "02-30T")) is None
+    patterns.looked_up = 0
+    for text in (first, second):
+        assert recalled(reader, text) is not None
+    assert patterns.looked_up == 0
 
 
 def test_learning_rests_so_that_ever_new_texts_slow_nobody_down() -> None:
