@@ -220,6 +220,23 @@ async def test_call_during_a_restart_is_only_late(gateway: Installation) -> None
     assert await answer(socket) == [3, "m", {}]
 
 
+async def test_meter_values_like_earlier_ones_arrive_as_they_were_said(
+    gateway: Installation,
+) -> None:
+    socket = await gateway.charge_point()
+    values = ["1", "2.50", ""]
+    for value in values:
+        text = frame(f"said {value}", "MeterValues", METER_VALUES).replace('"1"', f'"{value}"')
+        assert await ask(socket, text) == [3, f"said {value}", {}]
+    for call, value in zip(gateway.session.calls, values, strict=True):
+        (meter_value,) = call.request.meter_values.meter_value
+        assert (call.charge_point_id, call.message_id) == ("CP-1", f"said {value}")
+        assert call.expire_time.seconds > call.receive_time.seconds > 0
+        assert call.request.meter_values.connector_id == 1
+        assert [sample.value for sample in meter_value.sampled_value] == [value]
+        assert meter_value.timestamp.ToJsonString() == "2026-01-02T03:04:05Z"
+
+
 async def test_connection_is_told(gateway: Installation) -> None:
     socket = await gateway.charge_point()
     connection_id = await gateway.link.attached()
