@@ -202,9 +202,8 @@ def _holes(text: bytes) -> list[Hole]:
     if tail is None:
         return []
     holes = [*_found(head), *(("value", *value.span(1)) for value in values), *_found(tail)]
-    kinds = [kind for kind, _, _ in holes]
-    once = kinds.count("time") == 1 and kinds.count("transaction") <= 1
-    return holes if once else []
+    has_time = any(kind == "time" for kind, _, _ in holes)
+    return holes if has_time else []
 
 
 def _found(match: re.Match[bytes]) -> Iterator[Hole]:
