@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.copying import copy_then
 from servicekit.database import Database
+from servicekit.errors import DatabaseUnavailable
 
 COPY = "COPY incoming FROM STDIN"
 KEEP = "INSERT INTO kept SELECT number FROM incoming WHERE number > 1"
@@ -73,6 +74,27 @@ async def test_rows_that_cannot_be_written_leave_nothing_behind(database: Databa
         with pytest.raises(ZeroDivisionError):
             await copy_then(connection, COPY, rows(), KEEP)
         assert await connection.scalar(sa.text("SELECT count(*) FROM incoming")) == 0
+        await copy_then(connection, COPY, "3\n", KEEP)
+        assert await kept(connection) == [3]
+
+
+async def test_a_server_that_goes_while_rows_are_written_is_away(
+    database: Database, database_url: str
+) -> None:
+    def rows(backend: int) -> Iterator[str]:
+        with psycopg.connect(database_url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 10000)", (backend,))
+        yield "2\n"
+
+    async def copy_meanwhile() -> None:
+        async with database.statements() as connection:
+            backend = await connection.scalar(sa.text("SELECT pg_backend_pid()"))
+            await copy_then(connection, COPY, rows(backend), KEEP)
+
+    with pytest.raises(DatabaseUnavailable):
+        await copy_meanwhile()
+    async with database.statements() as connection:
+        assert await kept(connection) == []
         await copy_then(connection, COPY, "3\n", KEEP)
         assert await kept(connection) == [3]
 
