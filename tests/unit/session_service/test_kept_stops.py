@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from csms.ocpp.v16 import core_pb2, types_pb2
 from servicekit.calls.server import CallContext
+from servicekit.timestamps import to_timestamp
 from session_service.convert.ocpp import kept_stop, stop
 
 CONTEXT = CallContext("CP-1", "c1", "m1", datetime(2026, 3, 1, 13, tzinfo=UTC), (), "")
@@ -14,7 +15,7 @@ def test_reading_the_meter_values_of_a_stop_leaves_it_as_it_was() -> None:
         transaction_id=4711,
         transaction_data=[
             types_pb2.MeterValue(
-                timestamp=datetime(2026, 3, 1, 12, tzinfo=UTC),
+                timestamp=to_timestamp(datetime(2026, 3, 1, 12, tzinfo=UTC)),
                 sampled_value=[types_pb2.SampledValue(value="1600")],
             )
         ],
