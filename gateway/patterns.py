@@ -135,7 +135,7 @@ class Patterns:
         if not holes or not _is_said(encoded, holes, request):
             return
         if len(self._known) >= _MAX_PATTERNS:
-            self._known.clear()
+            del self._known[next(iter(self._known))]  # the oldest
         pattern = Pattern(encoded, holes, request)
         self._known[pattern.literals] = pattern
         end = self._monotonic()

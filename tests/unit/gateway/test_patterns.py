@@ -294,7 +294,7 @@ def test_a_text_with_many_values_is_no_pattern() -> None:
     assert recalled(taught(more), more) is None
 
 
-def test_patterns_are_forgotten_when_there_are_too_many() -> None:
+def test_the_oldest_pattern_is_forgotten_when_there_are_too_many() -> None:
     patterns = patterns_at_once()
     reader = Reader(patterns)
     texts = [
@@ -306,6 +306,7 @@ def test_patterns_are_forgotten_when_there_are_too_many() -> None:
     assert recalled(reader, texts[0]) is not None
     teach(patterns, texts[-1])
     assert recalled(reader, texts[-1]) is not None
+    assert recalled(reader, texts[1]) is not None
     assert recalled(reader, texts[0]) is None  # the reader has kept nothing of its own
 
 
