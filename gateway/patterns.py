@@ -28,20 +28,20 @@ _MAX_LIKELY: Final = 4
 """Some charge points send several kinds of MeterValues in turns."""
 
 # What changes from message to message. Each takes less than JSON, the schema and the codec would
-# take, so that whatever may stand there is valid: anything else is read the whole way. None gives
-# back what it took (an atomic group), so that no text takes more than one attempt.
+# take, so that whatever may stand there is valid: anything else is read the whole way. None takes
+# what ends it (a quote, a comma, a brace), so that nothing is tried twice.
 _TEXT: Final = r'[^"\\\x00-\x1f]'
-_INTEGER: Final = r"(?>0|[1-9][0-9]{0,8})"
+_INTEGER: Final = r"(?:0|[1-9][0-9]{0,8})"
 _TIME: Final = (
-    r"(?>(?:1[0-9]|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-    r"(?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))"
+    r"(?:1[0-9]|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 _CHANGING: Final = {
-    "id": rf"(?>{_TEXT}{{1,64}})",
+    "id": rf"{_TEXT}{{1,64}}",
     "connector": _INTEGER,
     "transaction": _INTEGER,
     "time": _TIME,
-    "value": rf"(?>{_TEXT}{{0,{MAX_VALUE_BYTES}}})",
+    "value": rf"{_TEXT}{{0,{MAX_VALUE_BYTES}}}",
 }
 
 
@@ -224,9 +224,12 @@ def _literals(text: bytes, holes: Sequence[Hole]) -> tuple[bytes, ...]:
 def _shape(literals: Sequence[bytes], kinds: Sequence[str]) -> re.Pattern[bytes]:
     """Return what splits a text into literals of these sizes and what stands between them.
 
-    Literals are compared later, all at once: so the expression is short and quickly compiled.
+    Literals are compared later, all at once: so the expression is short and quickly compiled. Here
+    only their first character counts, which ends the hole before.
     """
-    parts = [f"(.{{{len(literal)}}})" for literal in literals]
-    holes = [f"({_CHANGING[kind]})" for kind in kinds]
-    shape = "".join(part for pair in zip(parts, holes, strict=False) for part in pair) + parts[-1]
+    first, *others = literals
+    shape = f"(.{{{len(first)}}})"
+    for kind, literal in zip(kinds, others, strict=True):
+        end = re.escape(chr(literal[0]))
+        shape += f"({_CHANGING[kind]})({end}.{{{len(literal) - 1}}})"
     return re.compile(shape.encode(), re.DOTALL)

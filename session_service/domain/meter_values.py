@@ -200,9 +200,8 @@ def _plain(value: Decimal) -> str:
 
 
 _MAX_DIGITS = 30
-# Possessive: what one part takes no other could, so nothing is to be remembered and tried again.
-_PLAIN_NUMBER = r"(?:-?[1-9][0-9]{0,29}+|0)(?:\.[0-9]{1,30}+)?+"
-_PLAIN_LIST = re.compile(rf"{_PLAIN_NUMBER}(?:,{_PLAIN_NUMBER})*+")
+_PLAIN_NUMBER = r"(?:-?[1-9][0-9]{0,29}|0)(?:\.[0-9]{1,30})?"
+_PLAIN_LIST = re.compile(rf"{_PLAIN_NUMBER}(?:,{_PLAIN_NUMBER})*")
 _DECIMAL = re.compile(
     r"\s{0,9}[+-]?(?:[0-9]{1,60}\.?[0-9]{0,60}|\.[0-9]{1,60})(?:[eE][+-]?[0-9]{1,9})?\s{0,9}"
 )

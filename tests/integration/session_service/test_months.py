@@ -25,9 +25,10 @@ JANUARY, FEBRUARY, MARCH, APRIL = (datetime(2001, month, 1, tzinfo=UTC) for mont
 MOMENT = timedelta(microseconds=1)
 KEEP = timedelta(days=30)
 WAITING = (
-    "SELECT count(*) = {} FROM pg_stat_activity"
-    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database()"
+    " AND wait_event = 'relation' AND query LIKE '{}%'"
 )
+"""Names the statement: the running service makes its own months, and looks after its sessions."""
 
 
 class Partitions:
@@ -221,9 +222,9 @@ async def test_a_value_that_comes_while_its_month_is_made_is_kept_there(
     async with await partitions.connect() as reader:
         await reader.execute("SELECT 1 FROM meter_values_default")
         making = asyncio.create_task(partitions.make(JANUARY))
-        await partitions.wait_for(WAITING.format(1))
+        await partitions.wait_for(WAITING.format("SELECT partition_month("))
         writing = asyncio.create_task(meter(platform, {1: JANUARY, 2: MARCH}))
-        await partitions.wait_for(WAITING.format(2))
+        await partitions.wait_for(WAITING.format("COPY"))
     await making
     await writing
     assert await partitions.numbers() == {month(JANUARY): [1], DEFAULT: [2]}
