@@ -1,7 +1,7 @@
 """Writes who introduced itself, and what charge points tell about themselves when they boot."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,7 +31,13 @@ def _take() -> sa.Select[Any]:
     return records.where(is_given).add_cte(update.cte("told"))
 
 
-_TAKE = _take()
+def _lock() -> sa.Select[Any]:
+    key = charge_points.c.charge_point_id
+    keys = sa.select(given(charge_points, key.name).c[key.name])
+    return sa.select(key).where(key.in_(keys)).order_by(key).with_for_update(key_share=True)
+
+
+_TAKE, _LOCK = _take(), _lock()
 
 
 async def introduce(connection: AsyncConnection, unknown: Sequence[Introduced]) -> None:
@@ -40,15 +46,23 @@ async def introduce(connection: AsyncConnection, unknown: Sequence[Introduced]) 
         await connection.execute(_INTRODUCE, rows_of([_new_row(item) for item in unknown]))
 
 
+async def lock(connection: AsyncConnection, charge_point_ids: Iterable[str]) -> None:
+    """Lock the records that are to be changed, in one order, so that writers do not deadlock.
+
+    An update alone takes them in the order in which its plan comes upon them.
+    """
+    rows = [{"charge_point_id": key} for key in sorted(set(charge_point_ids))]
+    if rows:
+        await connection.execute(_LOCK, rows_of(rows))
+
+
 async def store_boots(
     connection: AsyncConnection, boots: Sequence[BootReported]
 ) -> Mapping[str, Registration]:
     """Keep what the last boot of each charge point told; return what the records say."""
     if not boots:
         return {}
-    newest = {boot.charge_point_id: boot for boot in boots}
-    last = [newest[key] for key in sorted(newest)]  # in one order, so that writers do not deadlock
-    await introduce(connection, [boot.introduced for boot in last if boot.introduced])
+    last = {boot.charge_point_id: boot for boot in boots}.values()
     records = await connection.execute(_TAKE, rows_of([_boot_row(boot) for boot in last]))
     return {key: Registration(State[state], interval) for key, state, interval in records}
 

@@ -55,18 +55,22 @@ class FactWriter:
         """Store facts in one transaction; return what the records say about those that booted.
 
         Facts of one kind are stored in their order; those of different kinds touch different rows,
-        except that charge points are introduced before they boot, and that connections are listed,
-        then opened, then closed, then heard.
+        except that charge points are introduced before their records change, and that connections
+        are listed, then opened, then closed, then heard.
 
         Raises:
             DatabaseUnavailable: Nothing was stored.
         """
         statuses = [fact.connector for fact in _of(facts, StatusReported)]
+        booted, told = _of(facts, BootReported), _of(facts, NoticeReported)
+        unknown = [boot.introduced for boot in booted if boot.introduced]
+        changed = [boot.charge_point_id for boot in booted] + _changed(told)
         async with self._database.transaction() as connection:
-            await boots.introduce(connection, _of(facts, Introduced))
-            registrations = await boots.store_boots(connection, _of(facts, BootReported))
+            await boots.introduce(connection, [*_of(facts, Introduced), *unknown])
+            await boots.lock(connection, changed)
+            registrations = await boots.store_boots(connection, booted)
             await store_statuses(connection, statuses)
-            await _store_last_statuses(connection, _of(facts, NoticeReported))
+            await _store_last_statuses(connection, told)
             await _store_notices(connection, _notices(facts))
             await presence.store_links(connection, _of(facts, GatewayLinked))
             await presence.store_openings(connection, _of(facts, ConnectionOpened))
@@ -112,6 +116,15 @@ _LAST_STATUS = {
 }
 
 
+def _changed(reports: Sequence[NoticeReported]) -> list[str]:
+    """Return the charge points whose records tell what is reported."""
+    return [
+        report.notice.charge_point_id
+        for report in reports
+        if any(getattr(report, name) for name in _LAST_STATUS)
+    ]
+
+
 async def _store_last_statuses(
     connection: AsyncConnection, reports: Sequence[NoticeReported]
 ) -> None:
@@ -122,7 +135,7 @@ async def _store_last_statuses(
             if getattr(report, name)
         }
         if last:
-            rows = [{"charge_point_id": key, name: value} for key, value in sorted(last.items())]
+            rows = [{"charge_point_id": key, name: value} for key, value in last.items()]
             await connection.execute(update, rows_of(rows))
 
 

@@ -80,9 +80,9 @@ async def test_batch_of_all_kinds_costs_the_same_statements_as_one_of_each(
     assert few == many
 
 
-async def test_boots_cost_two_statements_whatever_their_number(database: Database) -> None:
-    assert await statements(database, [a_boot(1)]) == 2
-    assert await statements(database, [a_boot(number) for number in range(300)]) == 2
+async def test_boots_cost_three_statements_whatever_their_number(database: Database) -> None:
+    assert await statements(database, [a_boot(1)]) == 3
+    assert await statements(database, [a_boot(number) for number in range(300)]) == 3
 
 
 async def test_what_a_charge_point_says_is_kept_letter_by_letter(database: Database) -> None:
@@ -161,3 +161,15 @@ async def test_writers_that_meet_on_the_same_rows_do_not_deadlock(
                 for index, writer in enumerate(writers)
             )
         )
+
+
+async def test_writers_that_meet_crosswise_do_not_deadlock(database: Database) -> None:
+    facts = [all_kinds(number) for number in range(300)]
+    await FactWriter(database).write([fact for of_one in facts for fact in of_one])
+    boots, told = (
+        [fact for of_one in facts for fact in of_one if isinstance(fact, kind)]
+        for kind in (BootReported, NoticeReported)
+    )
+    crosswise = [*boots[:150], *told[150:]], [*boots[150:], *told[:150]]
+    for _ in range(5):
+        await asyncio.gather(*(FactWriter(database).write(each) for each in crosswise * 2))
