@@ -1,20 +1,20 @@
 """Ports that nothing else on the machine takes by chance, and errors that say what to do."""
 
 import socket
-from pathlib import Path
 
 import pytest
 
 from deploy import ports
 
 LOOPBACK = "127.0.0.1"
-GIVEN_BY_THE_KERNEL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+FIRST_OF_THE_KERNEL = 32_768
+"""What Linux gives to outgoing connections begins here, unless somebody has set it otherwise."""
 
 
 def test_a_chosen_port_is_none_that_the_kernel_gives_to_outgoing_connections() -> None:
-    first = int(GIVEN_BY_THE_KERNEL.read_text().split()[0])
+    chosen = [ports.claim(LOOPBACK, 0, "CSMS_PORT") for _ in range(50)]
 
-    assert all(ports.claim(LOOPBACK, 0, "CSMS_PORT") < first for _ in range(50))
+    assert max(chosen) + ports._BLOCK <= FIRST_OF_THE_KERNEL
 
 
 def test_no_port_is_chosen_twice() -> None:
