@@ -103,7 +103,7 @@ class Dispatcher:
 
     def _serve(self, call: Call, origin: Origin, done: Done) -> None:
         action = call.action
-        if isinstance(call.payload, bytes):
+        if isinstance(call.payload, bytes):  # valid, and written by its pattern
             request = self._upstreams.new_call(origin)
             return self._ask(call, origin, request, self._traced(call, request, done), call.payload)
         refused = refusal_of(action)
